@@ -1,0 +1,277 @@
+package consent
+
+import (
+	"sync/atomic"
+	"time"
+
+	"accord/internal/declare"
+	"accord/internal/identity"
+)
+
+// Reason is why the gate answered as it did. The zero Reason denies.
+type Reason uint8
+
+// The reasons. Only Allowed allows.
+const (
+	DeniedZero Reason = iota // no question was asked
+	Allowed
+	DeniedNobody         // the request names no person
+	DeniedUnknownPerson  // nothing is held about the person
+	DeniedUnproven       // the speaker did not prove to be the person
+	DeniedUnknownPurpose // the declaration has no such purpose
+	DeniedNoChoice       // consent is needed and was never given
+	DeniedRefused
+	DeniedWithdrawn
+	DeniedExpired
+	DeniedObjected
+	DeniedChanged // the choice changed while the answer was made
+	DeniedStale   // the grant ran out before the answer was released
+	DeniedClosed  // the gate is closed: starting, stopping or in doubt
+	DeniedBefore  // the data is older than the consent
+	reasons
+)
+
+// Reasons is the number of reasons, for tables of counters.
+const Reasons = int(reasons)
+
+// Code returns the reason's stable name for metrics, receipts and the API.
+func (r Reason) Code() string {
+	if r < reasons {
+		return reasonTexts[r][0]
+	}
+	return "unknown"
+}
+
+// String returns the reason in plain words.
+func (r Reason) String() string {
+	if r < reasons {
+		return reasonTexts[r][1]
+	}
+	return "unknown reason"
+}
+
+var reasonTexts = [reasons][2]string{
+	DeniedZero:           {"not_asked", "no permission was asked for"},
+	Allowed:              {"allowed", "a valid basis holds"},
+	DeniedNobody:         {"nobody", "the request names no person"},
+	DeniedUnknownPerson:  {"unknown_person", "nothing is held about this person"},
+	DeniedUnproven:       {"unproven", "the speaker did not prove to be this person"},
+	DeniedUnknownPurpose: {"unknown_purpose", "the declaration has no such purpose"},
+	DeniedNoChoice:       {"no_choice", "consent is needed and was never given"},
+	DeniedRefused:        {"refused", "the person refused"},
+	DeniedWithdrawn:      {"withdrawn", "the person withdrew their consent"},
+	DeniedExpired:        {"expired", "the consent has expired and must be asked again"},
+	DeniedObjected:       {"objected", "the person objected"},
+	DeniedChanged:        {"changed", "the person's choice changed while the answer was made"},
+	DeniedStale:          {"stale", "the permission ran out before the answer could leave"},
+	DeniedClosed:         {"closed", "the gate is closed while the server starts, stops or is in doubt"},
+	DeniedBefore:         {"before_consent", "the data is older than the consent"},
+}
+
+// GrantLife is how long a Grant can be used. It bounds the work that a
+// withdrawal may find under way, and so the declared time of promise 3.
+const GrantLife = 2 * time.Second
+
+// Gate is the one way to personal data. It opens when the choices were read
+// and closes when the server stops or is in doubt; closed, it denies.
+type Gate struct {
+	declaration *declare.Declaration
+	book        *Book
+	open        atomic.Bool
+}
+
+// NewGate returns a closed gate over book.
+func NewGate(d *declare.Declaration, book *Book) *Gate { return &Gate{declaration: d, book: book} }
+
+// Open lets the gate answer. Call it when every durable choice was applied.
+func (g *Gate) Open() { g.open.Store(true) }
+
+// Close makes the gate deny everything from now on, releases included.
+func (g *Gate) Close() { g.open.Store(false) }
+
+// Grant is the gate's permission to use one person's data for one purpose, for
+// a short while. Its zero value denies.
+type Grant struct {
+	gate      *Gate
+	token     identity.Token
+	purpose   declare.PurposeIndex
+	synthetic bool
+	last      uint64 // sequence of the newest choice about the purpose
+	since     uint64 // records admitted before this sequence are not covered
+	at        int64  // events older than this are not covered (ms); 0 is no limit
+	until     int64  // Unix milliseconds
+}
+
+// Valid reports whether the gate made g.
+func (g Grant) Valid() bool { return g.gate != nil }
+
+// Token returns the person.
+func (g Grant) Token() identity.Token { return g.token }
+
+// Controller returns the brand that answers for the data.
+func (g Grant) Controller() identity.Controller { return g.gate.declaration.Controller() }
+
+// Purpose returns the purpose.
+func (g Grant) Purpose() *declare.Purpose { return &g.gate.declaration.Purposes[g.purpose] }
+
+// Choice returns the sequence of the choice that the grant stands on, 0 where
+// the basis needs none.
+func (g Grant) Choice() uint64 { return g.last }
+
+// Synthetic reports whether the choice was simulated.
+func (g Grant) Synthetic() bool { return g.synthetic }
+
+// Until returns when the grant ends.
+func (g Grant) Until() time.Time { return time.UnixMilli(g.until) }
+
+// Class reports whether the grant's purpose is one of the class's.
+func (g Grant) Class(c *declare.Class) bool { return g.gate != nil && c.Purposes.Has(g.purpose) }
+
+// Covers reports whether the grant covers a record of class c that was admitted
+// for the purposes of mask under the choice sequence, about a moment (Unix
+// milliseconds).
+func (g Grant) Covers(c *declare.Class, mask uint16, sequence uint64, moment int64) bool {
+	return g.gate != nil && c.Set(mask).Has(g.purpose) && sequence >= g.since && moment >= g.at
+}
+
+// Purpose finds a purpose by name.
+func (g *Gate) Purpose(id declare.PurposeID) (declare.PurposeIndex, bool) {
+	return g.declaration.Purpose(id)
+}
+
+// Ask asks for a grant. It allocates nothing.
+func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time) (Grant, Reason) {
+	if !g.open.Load() {
+		return Grant{}, DeniedClosed
+	}
+	if t.IsZero() {
+		return Grant{}, DeniedNobody
+	}
+	if int(purpose) >= len(g.declaration.Purposes) {
+		return Grant{}, DeniedUnknownPurpose
+	}
+	basis := g.declaration.Purposes[purpose].Basis
+	p := g.present(t, purpose)
+	if narrowable(basis) {
+		if r := holds(basis, p, millis(now)); r != Allowed {
+			return Grant{}, r
+		}
+	}
+	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, until: millis(now.Add(GrantLife))}
+	if p.State == Given {
+		grant.since, grant.at = p.Since, p.At
+	}
+	if p.Until != 0 {
+		grant.until = min(grant.until, p.Until)
+	}
+	return grant, Allowed
+}
+
+// Release is the final check before an answer leaves: the grant's choice must
+// still be the newest one and still hold. It allocates nothing. An answer is
+// released exactly when Release returns Allowed; from the moment Book.Apply has
+// returned for a withdrawal, it never does (promise 3).
+func (g *Gate) Release(grant Grant, now time.Time) Reason {
+	switch {
+	case grant.gate != g:
+		return DeniedZero
+	case !g.open.Load():
+		return DeniedClosed
+	case millis(now) >= grant.until:
+		return DeniedStale
+	}
+	if p := g.present(grant.token, grant.purpose); p.Last != grant.last {
+		return DeniedChanged
+	}
+	return Allowed
+}
+
+func (g *Gate) present(t identity.Token, purpose declare.PurposeIndex) (p Present) {
+	s := g.book.shard(t)
+	s.mu.RLock()
+	if person := s.people[t]; person != nil {
+		p = person.present[purpose]
+	}
+	s.mu.RUnlock()
+	return p
+}
+
+// Admission says for which purposes a new piece of data about a person may be
+// kept.
+type Admission struct {
+	// Holds are the purposes with a valid basis.
+	Holds declare.Set
+	// Sequence is the person's newest choice, stamped on what is admitted.
+	Sequence uint64
+}
+
+// Admit answers for data about a moment: every purpose whose basis holds now
+// and did hold then. A consent covers nothing older than itself, so a queue of
+// old events admits nothing. It allocates nothing. A closed gate admits nothing.
+func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
+	if !g.open.Load() {
+		return a
+	}
+	at, ms := millis(moment), millis(now)
+	s := g.book.shard(t)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	person := s.people[t]
+	if person != nil {
+		a.Sequence = person.sequence
+	}
+	for i := range g.declaration.Purposes {
+		basis := g.declaration.Purposes[i].Basis
+		var p Present
+		if person != nil {
+			p = person.present[i]
+		}
+		if narrowable(basis) && (holds(basis, p, ms) != Allowed || p.State == Given && at < p.At) {
+			continue
+		}
+		a.Holds = a.Holds.With(declare.PurposeIndex(i))
+	}
+	return a
+}
+
+// Still returns those of the purposes under which a record was admitted that
+// hold for it now: what a fold may keep and a view may show.
+func (g *Gate) Still(t identity.Token, admitted declare.Set, sequence uint64, now time.Time) (s declare.Set) {
+	sh := g.book.shard(t)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	person := sh.people[t]
+	for i := range g.declaration.Purposes {
+		p := declare.PurposeIndex(i)
+		if !admitted.Has(p) {
+			continue
+		}
+		basis := g.declaration.Purposes[i].Basis
+		var present Present
+		if person != nil {
+			present = person.present[i]
+		}
+		if narrowable(basis) && (holds(basis, present, millis(now)) != Allowed || present.State == Given && sequence < present.Since) {
+			continue
+		}
+		s = s.With(p)
+	}
+	return s
+}
+
+// Why returns for each purpose of the declaration why it holds or does not for
+// a person now.
+func (g *Gate) Why(t identity.Token, now time.Time) []Reason {
+	out := make([]Reason, len(g.declaration.Purposes))
+	presents, _ := g.book.Presents(t)
+	for i := range out {
+		out[i] = Allowed
+		if basis := g.declaration.Purposes[i].Basis; narrowable(basis) {
+			out[i] = holds(basis, presents[i], millis(now))
+		}
+		if !g.open.Load() {
+			out[i] = DeniedClosed
+		}
+	}
+	return out
+}

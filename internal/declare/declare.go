@@ -1,0 +1,286 @@
+// Package declare holds the declaration: the one file that says what a brand
+// collects about people and why.
+//
+// The file (accord.yaml) names the controller, the purposes with their legal
+// basis and their text in plain words, and every attribute and event field with
+// its category, purposes, retention and sensitivity. [Parse] reads it strictly:
+// an unknown key, a purpose without a text, a field without a purpose or a
+// retention is an error that names the line. What is not declared is not kept.
+//
+// From the fields the package derives classes. A [Class] is all data with the
+// same purposes and the same retention; it is the unit of sealing (one key per
+// person and class), of framing and of expiry, so that the end of a purpose
+// destroys exactly what lived for it.
+//
+// Promises kept here: 4 (nothing undeclared is kept) and 10 (one declaration,
+// four faces).
+//
+// Non-goals: deciding whether a basis holds for a person (package consent).
+package declare
+
+import (
+	"time"
+
+	"accord/internal/identity"
+)
+
+// Limits of a declaration.
+const (
+	// MaxPurposes is how many purposes a declaration may have: a Set is 64 bits.
+	MaxPurposes = 64
+	// MaxClassPurposes is how many purposes one field may have: the purposes
+	// that admitted a record are 16 bits of its header.
+	MaxClassPurposes = 16
+)
+
+// Declaration is a parsed, checked and indexed accord.yaml. It does not change
+// after Parse, so it is shared freely.
+type Declaration struct {
+	// Hash is the SHA-256 of the canonical content, in hexadecimal: the version
+	// of the declaration and of the notice that is written from it.
+	Hash string
+
+	Controllers []ControllerInfo // at least one; the first is the default
+	Purposes    []Purpose        // sorted by ID; a Set's bit i is Purposes[i]
+	Attributes  []Field          // traits of a person
+	Events      []Event          // sorted by Name
+	Context     []Field          // fields below "context" that any event may keep
+	Classes     []Class          // derived, sorted by ID
+	ShopKeys    []string         // PEM public keys that sign the shop's tokens
+
+	// ReceiptRetention is how long receipts and choices are kept. The records
+	// that prove a choice have the legal obligation to account for it as basis.
+	ReceiptRetention Period
+
+	index index
+}
+
+// ControllerInfo is a brand that answers for the data.
+type ControllerInfo struct {
+	ID      identity.Controller
+	Name    string
+	Contact string // where a person writes to
+	Country string // ISO 3166-1 alpha-2
+}
+
+// PurposeID is a purpose's name in the declaration, such as "personalization".
+type PurposeID string
+
+// Basis is the legal basis of a purpose.
+type Basis uint8
+
+// The legal bases. Consent needs a choice that gives; OptOut and
+// LegitimateInterest hold until a choice objects; Contract and LegalObligation
+// hold without a choice.
+const (
+	Consent Basis = iota + 1
+	Contract
+	LegalObligation
+	LegitimateInterest
+	OptOut
+)
+
+// ReceiptMode says when the receipt of a decision must be durable.
+type ReceiptMode uint8
+
+const (
+	// ReceiptAfter: within a second of the answer.
+	ReceiptAfter ReceiptMode = iota
+	// ReceiptBefore: before the answer leaves. Always so where money or rights
+	// are at stake.
+	ReceiptBefore
+)
+
+// Purpose is what data is used for.
+type Purpose struct {
+	ID      PurposeID
+	Basis   Basis
+	Text    string      // what the person reads, in plain words
+	Receipt ReceiptMode // when a decision's receipt is durable
+	// Categories are names under which consent managers speak of this purpose
+	// (Segment's context.consent.categoryPreferences). The purpose's own ID is
+	// always one. All of them must be true.
+	Categories []string
+	// Valid is how long a consent lasts before it must be asked again. The zero
+	// Period means until withdrawn.
+	Valid Period
+}
+
+// PurposeIndex is a purpose's position in Declaration.Purposes.
+type PurposeIndex uint8
+
+// Set is a set of purposes of one declaration, a bit each.
+type Set uint64
+
+// Has reports whether p is in s.
+func (s Set) Has(p PurposeIndex) bool { return s>>p&1 == 1 }
+
+// With returns s and p.
+func (s Set) With(p PurposeIndex) Set { return s | 1<<p }
+
+// Without returns s less p.
+func (s Set) Without(p PurposeIndex) Set { return s &^ (1 << p) }
+
+// NameID is the durable number of an event's or field's name: FNV-1a, 32 bits.
+// Parse refuses a declaration in which two names collide. A number that the
+// present declaration does not know cannot be read: it is undeclared.
+type NameID uint32
+
+// Type is the type of a field's value.
+type Type uint8
+
+// The types a field may have. Item is a product's id and Money an amount; both
+// tell the profile what the value means.
+const (
+	String Type = iota + 1
+	Number
+	Integer
+	Boolean
+	Timestamp
+	Item
+	Quantity
+	Money
+)
+
+// Sensitivity of a field, as the notice and the law table ask for it.
+type Sensitivity uint8
+
+// Ordinary data, and the special categories of GDPR Art. 9.
+const (
+	Ordinary Sensitivity = iota
+	Special
+)
+
+// Field is one declared value: a trait, or a value inside an event.
+type Field struct {
+	// Path is the field's place below "traits", "properties" or "context", such
+	// as "order_id", "products[].price" or "device.type".
+	Path        string
+	ID          NameID // of "<event>/<path>", "trait/<path>" or "context/<path>"
+	Type        Type
+	Category    string // what sort of data it is: "purchase", "contact", …
+	Sensitivity Sensitivity
+	Purposes    []PurposeID
+	Retention   Period
+	Text        string // optional plain words for the notice
+	Class       *Class // derived
+}
+
+// Action is what an event means to a profile.
+type Action uint8
+
+// The actions. Other events are kept in the log but change no history.
+const (
+	NoAction Action = iota
+	View
+	Cart
+	Purchase
+	Like
+	Dislike
+)
+
+// Event is a declared event: a Segment track, page or screen call by name.
+type Event struct {
+	Name   string
+	ID     NameID
+	Action Action
+	Fields []Field
+}
+
+// ClassID names a class durably: FNV-1a of its sorted purposes and retention.
+type ClassID uint32
+
+// Class is all data with the same purposes and retention.
+type Class struct {
+	ID        ClassID
+	Purposes  Set
+	Retention Period
+	// order lists the class's purposes sorted by ID: bit i of a durable mask is
+	// order[i], which stays true when the declaration gains other purposes.
+	order []PurposeIndex
+}
+
+// Mask returns the durable form of those purposes in s that the class has.
+func (c *Class) Mask(s Set) (mask uint16) {
+	for i, p := range c.order {
+		if s.Has(p) {
+			mask |= 1 << i
+		}
+	}
+	return mask
+}
+
+// Set returns the purposes that a durable mask stands for.
+func (c *Class) Set(mask uint16) (s Set) {
+	for i, p := range c.order {
+		if mask>>i&1 == 1 {
+			s = s.With(p)
+		}
+	}
+	return s
+}
+
+// Period is a length of time as the declaration writes it: "13 months",
+// "10 years", "30 days". The zero Period is no limit where one is optional.
+type Period struct {
+	Months int
+	Days   int
+}
+
+// IsZero reports whether p is no period.
+func (p Period) IsZero() bool { return p == Period{} }
+
+// After returns t plus the period in t's own zone. A month that lacks the day
+// ends on its last day.
+func (p Period) After(t time.Time) time.Time {
+	y, m, d := t.Date()
+	first := time.Date(y, m+time.Month(p.Months), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
+	last := first.AddDate(0, 1, -1).Day()
+	return first.AddDate(0, 0, min(d, last)-1+p.Days)
+}
+
+// index finds parts of a declaration by name.
+type index struct {
+	purposes   map[PurposeID]PurposeIndex
+	categories map[string]Set
+	events     map[string]*Event
+	eventIDs   map[NameID]*Event
+	fields     map[NameID]*Field
+	classes    map[ClassID]*Class
+}
+
+// Purpose returns the position of a purpose.
+func (d *Declaration) Purpose(id PurposeID) (PurposeIndex, bool) {
+	p, ok := d.index.purposes[id]
+	return p, ok
+}
+
+// Category returns the purposes that a consent manager's category belongs to.
+func (d *Declaration) Category(name string) Set { return d.index.categories[name] }
+
+// Event returns a declared event by name.
+func (d *Declaration) Event(name string) (*Event, bool) {
+	e, ok := d.index.events[name]
+	return e, ok
+}
+
+// EventByID returns a declared event by its durable number.
+func (d *Declaration) EventByID(id NameID) (*Event, bool) {
+	e, ok := d.index.eventIDs[id]
+	return e, ok
+}
+
+// FieldByID returns a declared field by its durable number.
+func (d *Declaration) FieldByID(id NameID) (*Field, bool) {
+	f, ok := d.index.fields[id]
+	return f, ok
+}
+
+// Class returns a class by its durable number.
+func (d *Declaration) Class(id ClassID) (*Class, bool) {
+	c, ok := d.index.classes[id]
+	return c, ok
+}
+
+// Controller returns the default controller.
+func (d *Declaration) Controller() identity.Controller { return d.Controllers[0].ID }

@@ -1,0 +1,170 @@
+package identity
+
+import (
+	"crypto"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Proof says how a speaker showed whom they speak for.
+type Proof uint8
+
+// The proofs, from none to all.
+const (
+	// Unproven speech may narrow a consent and nothing else.
+	Unproven Proof = iota
+	// ByVisitor is a token of this server for one anonymous id.
+	ByVisitor
+	// ByShop is a token signed by the shop for one user id.
+	ByShop
+	// ByServer is a secret server key: the shop itself speaks.
+	ByServer
+)
+
+// String returns the proof's name as receipts and the debugger spell it.
+func (p Proof) String() string {
+	return [...]string{"unproven", "visitor token", "shop token", "server key"}[p&3]
+}
+
+// Speaker is who sent a request and what they proved. The zero Speaker has
+// proved nothing.
+type Speaker struct {
+	server  bool
+	visitor string
+	user    string
+}
+
+// Server returns the speaker behind a secret server key.
+func Server() Speaker { return Speaker{server: true} }
+
+// WithVisitor returns s with a proven anonymous id.
+func (s Speaker) WithVisitor(anonymousID string) Speaker { s.visitor = anonymousID; return s }
+
+// WithUser returns s with a proven user id.
+func (s Speaker) WithUser(userID string) Speaker { s.user = userID; return s }
+
+// Proves returns how s proved to speak for id, or Unproven.
+func (s Speaker) Proves(id Identifier) Proof {
+	switch {
+	case id.IsZero():
+		return Unproven
+	case s.server:
+		return ByServer
+	case id.Kind == UserID && s.user != "" && s.user == id.Value:
+		return ByShop
+	case id.Kind == AnonymousID && s.visitor != "" && s.visitor == id.Value:
+		return ByVisitor
+	}
+	return Unproven
+}
+
+// Errors of proofs that were presented and do not hold. A caller treats the
+// speaker as unproven or refuses the request; it never guesses.
+var (
+	ErrBadVisitor = errors.New("the visitor token is not one that this server issued: ask POST /v1/visitor for a new one")
+	ErrBadShop    = errors.New("the shop token does not verify: sign it with a key of the declaration's shop_keys, with sub, iat and exp set")
+)
+
+// Visitors issues and checks visitor tokens: "v1.<anonymous id>.<MAC>". They
+// need no storage, since the MAC under the controller's key is the proof.
+type Visitors struct{ key []byte }
+
+// NewVisitors returns an issuer under key, which should be 32 random bytes and
+// used for nothing else.
+func NewVisitors(key []byte) *Visitors { return &Visitors{key: append([]byte(nil), key...)} }
+
+var b64 = base64.RawURLEncoding
+
+// Issue returns the visitor id and its token for 16 random bytes and the
+// present time.
+func (v *Visitors) Issue(random [16]byte, now time.Time) (anonymousID, token string) {
+	raw := binary.BigEndian.AppendUint32(random[:len(random):len(random)], uint32(now.Unix()/86400))
+	anonymousID = "v-" + b64.EncodeToString(raw)
+	return anonymousID, "v1." + anonymousID + "." + b64.EncodeToString(v.mac(anonymousID))
+}
+
+// Verify returns the anonymous id that token proves, or ErrBadVisitor.
+func (v *Visitors) Verify(token string) (anonymousID string, err error) {
+	rest, ok := strings.CutPrefix(token, "v1.")
+	if !ok || len(token) > 200 {
+		return "", ErrBadVisitor
+	}
+	anonymousID, sum, ok := strings.Cut(rest, ".")
+	if !ok {
+		return "", ErrBadVisitor
+	}
+	got, err := b64.DecodeString(sum)
+	if err != nil || !hmac.Equal(got, v.mac(anonymousID)) {
+		return "", ErrBadVisitor
+	}
+	return anonymousID, nil
+}
+
+func (v *Visitors) mac(id string) []byte {
+	m := hmac.New(sha256.New, v.key)
+	m.Write([]byte("accord visitor v1\n" + id))
+	return m.Sum(nil)
+}
+
+// ShopKeys are the public keys that the declaration names; a token signed by
+// one of them proves a user id. Accord holds no secret of the shop's.
+type ShopKeys struct {
+	keys []crypto.PublicKey
+}
+
+// ParseShopKeys reads PEM blocks "PUBLIC KEY" (Ed25519, ECDSA P-256 or RSA of
+// at least 2048 bits).
+func ParseShopKeys(pems []string) (*ShopKeys, error) {
+	s := &ShopKeys{}
+	for i, text := range pems {
+		block, _ := pem.Decode([]byte(text))
+		if block == nil || block.Type != "PUBLIC KEY" {
+			return nil, fmt.Errorf("shop key %d is not a PEM block \"PUBLIC KEY\"", i+1)
+		}
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("shop key %d: %w", i+1, err)
+		}
+		s.keys = append(s.keys, key)
+	}
+	return s, nil
+}
+
+// maxShopToken bounds how long a shop token may live. A longer one is refused:
+// a leaked token must not speak for a person for ever.
+const maxShopToken = 24 * time.Hour
+
+// Verify returns the user id in the claim "sub" of a JWT signed with EdDSA,
+// ES256 or RS256 by one of the keys, issued and not expired at now. The claims
+// iat and exp are required and at most a day apart. Every failure is
+// ErrBadShop: what exactly failed helps only a forger.
+func (s *ShopKeys) Verify(token string, now time.Time) (userID string, err error) {
+	if s == nil || len(s.keys) == 0 || len(token) > 4096 {
+		return "", ErrBadShop
+	}
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{"EdDSA", "ES256", "RS256"}),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithLeeway(30*time.Second),
+		jwt.WithTimeFunc(func() time.Time { return now }),
+	)
+	for _, key := range s.keys {
+		var claims jwt.RegisteredClaims
+		_, err := parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return key, nil })
+		if err != nil || claims.Subject == "" || claims.IssuedAt == nil || claims.ExpiresAt.Sub(claims.IssuedAt.Time) > maxShopToken {
+			continue
+		}
+		return claims.Subject, nil
+	}
+	return "", ErrBadShop
+}
