@@ -117,12 +117,15 @@ type Receipt struct {
 	Items       []string  `json:"items" doc:"The answered items in order"`
 	// Otherwise says in plain words what would change the answer.
 	Otherwise string `json:"otherwise,omitempty" doc:"What would have been otherwise, and how the person changes it"`
+	// Supersedes is the receipt of an earlier try of the same answer that was
+	// written but never released, because the person's choice changed.
+	Supersedes string `json:"supersedes,omitempty" doc:"An earlier try that was never released"`
 	// Durable says when the receipt is on disk: "before" the answer left,
 	// "after" (within a second), or "no" (nobody to keep it for).
 	Durable string `json:"durable" enum:"before,after,no" doc:"When the receipt is kept"`
 	// MAC is HMAC-SHA-256 in base64url over the receipt's JSON without it, under
 	// the server's receipt key: the person can hold the server to it.
-	MAC string `json:"mac" doc:"The server's MAC over the rest of the receipt"`
+	MAC string `json:"mac,omitempty" doc:"The server's MAC over the rest of the receipt"`
 }
 
 // Refusal is data that the gate did not let through.
@@ -137,6 +140,10 @@ type Answer struct {
 	Items    []Item
 	Personal bool
 	Receipt  Receipt
+	// ReceiptJSON is Receipt as it was written down and MACed: JSON, the field
+	// "mac" last. Send these bytes, so that the person holds what the server
+	// holds.
+	ReceiptJSON []byte
 }
 
 // Refused returns the refusal of a purpose for a reason of the gate.

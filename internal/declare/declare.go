@@ -101,6 +101,10 @@ type Purpose struct {
 	// (Segment's context.consent.categoryPreferences). The purpose's own ID is
 	// always one. All of them must be true.
 	Categories []string
+	// Engines names the decision engines that may answer for this purpose, such
+	// as "recommend". A purpose that names none cannot be decided on: data kept
+	// under a contract must not turn into recommendations by asking differently.
+	Engines []string
 	// Valid is how long a consent lasts before it must be asked again. The zero
 	// Period means until withdrawn.
 	Valid Period

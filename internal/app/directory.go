@@ -1,0 +1,170 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"accord/internal/declare"
+)
+
+// Kind is what a data directory is for. It is written when the directory is
+// made and never changes, so that simulated consents cannot reach a live shop.
+type Kind string
+
+// The kinds of data directory.
+const (
+	Production    Kind = "production"
+	Demonstration Kind = "demonstration"
+	Evaluation    Kind = "evaluation"
+)
+
+// Directory is the layout of a data directory:
+//
+//	accord.yaml     the declaration (unless --config names another)
+//	directory.json  what the directory is for; its format
+//	keys/           the keys of every person: without them all else is noise
+//	log/            the durable log (JetStream)
+//	state/          what was folded from the log; rebuilt when it is lost
+//	models/         what was learnt
+//	catalog.json    products
+//	access.json     hashes of the API's keys
+//	run.json        whether the last run ended in order
+type Directory struct {
+	Path    string    `json:"-"`
+	Format  int       `json:"format"`
+	Kind    Kind      `json:"kind"`
+	Created time.Time `json:"created"`
+}
+
+const directoryFormat = 1
+
+func (d *Directory) file(name string) string { return filepath.Join(d.Path, name) }
+
+// OpenDirectory opens a data directory, or makes it with the given kind when it
+// is not there. An existing directory of another kind is an error; kind "" takes
+// what it finds, and makes a production directory.
+func OpenDirectory(path string, kind Kind) (*Directory, error) {
+	d := &Directory{Path: path}
+	b, err := os.ReadFile(d.file("directory.json"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return makeDirectory(path, kind)
+	case err != nil:
+		return nil, fmt.Errorf("data directory %s: %w", path, err)
+	}
+	if err := json.Unmarshal(b, d); err != nil {
+		return nil, fmt.Errorf("data directory %s: directory.json is damaged: %w", path, err)
+	}
+	if d.Format != directoryFormat {
+		return nil, fmt.Errorf("data directory %s has format %d and this program reads %d: use the version of accord that made it", path, d.Format, directoryFormat)
+	}
+	if kind != "" && kind != d.Kind {
+		return nil, fmt.Errorf("data directory %s is a %s directory and cannot become a %s one: choose another with --data", path, d.Kind, kind)
+	}
+	return d, nil
+}
+
+func makeDirectory(path string, kind Kind) (*Directory, error) {
+	if kind == "" {
+		kind = Production
+	}
+	d := &Directory{Path: path, Format: directoryFormat, Kind: kind, Created: time.Now().UTC().Truncate(time.Second)}
+	for _, old := range []string{"keys", "log", "state"} {
+		if _, err := os.Stat(d.file(old)); err == nil {
+			return nil, fmt.Errorf("data directory %s has %s/ but no directory.json: it is damaged or not Accord's; restore directory.json or choose another with --data", path, old)
+		}
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	b, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return d, writeFile(d.file("directory.json"), append(b, '\n'))
+}
+
+// writeFile replaces a file atomically and durably.
+func writeFile(name string, b []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // fails when the rename was done
+	if _, err := temp.Write(b); err != nil {
+		temp.Close()
+		return err
+	}
+	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temp.Name(), name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// declaration reads the declaration in force: the file that --config names, or
+// accord.yaml in the directory. A demonstration or evaluation directory without
+// one gets the template; a production directory must be given one, since nobody
+// can declare a brand's purposes for it.
+func (d *Directory) declaration(config string) (*declare.Declaration, error) {
+	name := config
+	if name == "" {
+		name = d.file("accord.yaml")
+	}
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && config == "" && d.Kind != Production {
+		if err := writeFile(name, declare.Template("Demonstration shop")); err != nil {
+			return nil, err
+		}
+		b, err = os.ReadFile(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no declaration at %s: write one with `accord init --data %s`, or name one with --config", name, d.Path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return declare.Parse(name, b)
+}
+
+// run is the content of run.json.
+type run struct {
+	Started time.Time `json:"started"`
+	Clean   bool      `json:"clean"`
+}
+
+// begin marks the start of a run and reports whether the last one ended in
+// order. After one that did not, receipts that left with their answers within
+// its last second may not be durable (promise 6): the caller reports the gap.
+func (d *Directory) begin(now time.Time) (last *run, clean bool, err error) {
+	clean = true
+	if b, err := os.ReadFile(d.file("run.json")); err == nil {
+		last = &run{}
+		clean = json.Unmarshal(b, last) == nil && last.Clean
+	}
+	return last, clean, d.mark(run{Started: now})
+}
+
+// end marks that a run ended in order.
+func (d *Directory) end(started time.Time) error {
+	return d.mark(run{Started: started, Clean: true})
+}
+
+func (d *Directory) mark(r run) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return writeFile(d.file("run.json"), append(b, '\n'))
+}

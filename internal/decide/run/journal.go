@@ -1,0 +1,285 @@
+package run
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"accord/internal/declare"
+	"accord/internal/decide"
+	"accord/internal/event"
+	"accord/internal/identity"
+	"accord/internal/vault"
+)
+
+// Log is where receipts become durable.
+type Log interface {
+	Append(ctx context.Context, records []event.Record) error
+	Read(ctx context.Context, stream int, sequence uint64) (event.Frame, error)
+}
+
+// Index finds a receipt's record again.
+type Index interface {
+	Receipt(id event.ID) (vault.Place, bool, error)
+}
+
+// Sealer seals a receipt under its person's key.
+type Sealer interface {
+	Prepare(ctx context.Context, needs []vault.Need) error
+	Seal(dst []byte, h *event.Header, plain []byte) ([]byte, error)
+	Open(dst []byte, h *event.Header, sealed []byte) ([]byte, error)
+}
+
+const (
+	// queued bounds the receipts that wait to be written. Beyond it a decision
+	// waits with them, so that memory is bounded and no receipt is dropped.
+	queued = 8192
+	// batched is the most receipts in one append.
+	batched = 1024
+	// retry is how long a failed append of waiting receipts pauses.
+	retry = 200 * time.Millisecond
+)
+
+// ErrNoReceipt is returned for a receipt that is not held.
+var ErrNoReceipt = errors.New("no such receipt")
+
+// Journal writes receipts and reads them back.
+type Journal struct {
+	log    Log
+	index  Index
+	sealer Sealer
+	key    []byte
+	now    func() time.Time
+	logger *slog.Logger
+
+	queue   chan entry
+	done    chan struct{}
+	lost    atomic.Uint64
+	written atomic.Uint64
+	closing sync.Once
+	stop    chan struct{}
+}
+
+type entry struct {
+	token identity.Token
+	id    event.ID
+	body  []byte
+}
+
+// NewJournal returns a journal whose receipts carry a MAC under key (32 bytes),
+// and starts its writer. Close ends it.
+func NewJournal(log Log, index Index, sealer Sealer, key []byte, now func() time.Time, logger *slog.Logger) *Journal {
+	j := &Journal{log: log, index: index, sealer: sealer, key: key, now: now, logger: logger,
+		queue: make(chan entry, queued), done: make(chan struct{}), stop: make(chan struct{})}
+	go j.write()
+	return j
+}
+
+// seal sets the receipt's MAC and returns its JSON: the receipt without the
+// MAC, then the field "mac" spliced in last, so that a reader can cut it off
+// and check the bytes that were signed.
+func (j *Journal) seal(r *decide.Receipt) []byte {
+	r.MAC = ""
+	body, err := json.Marshal(r)
+	if err != nil {
+		panic("a receipt has only plain fields: " + err.Error())
+	}
+	r.MAC = j.mac(body)
+	body = append(body[:len(body)-1], `,"mac":"`...)
+	body = append(body, r.MAC...)
+	return append(body, `"}`...)
+}
+
+func (j *Journal) mac(body []byte) string {
+	m := hmac.New(sha256.New, j.key)
+	m.Write([]byte("accord receipt v1\n"))
+	m.Write(body)
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// Verify reports whether a receipt's JSON, as it left in an answer, carries this
+// server's MAC over exactly these bytes.
+func (j *Journal) Verify(receipt []byte) bool {
+	const tail = `,"mac":"`
+	cut := len(receipt) - len(tail) - base64.RawURLEncoding.EncodedLen(sha256.Size) - len(`"}`)
+	if cut < 0 || string(receipt[cut:cut+len(tail)]) != tail {
+		return false
+	}
+	body := append(append([]byte(nil), receipt[:cut]...), '}')
+	return hmac.Equal([]byte(j.mac(body)), receipt[cut+len(tail):len(receipt)-len(`"}`)])
+}
+
+// Before makes a receipt durable and returns when it is.
+func (j *Journal) Before(ctx context.Context, t identity.Token, id string, body []byte) error {
+	e, err := newEntry(t, id, body)
+	if err != nil {
+		return err
+	}
+	return j.append(ctx, []entry{e})
+}
+
+// After queues a receipt to be durable within a second. When the queue is full
+// it waits for room; when the context ends first, the receipt is counted as
+// lost (the answer still carries it).
+func (j *Journal) After(ctx context.Context, t identity.Token, id string, body []byte) {
+	e, err := newEntry(t, id, body)
+	if err == nil {
+		select {
+		case j.queue <- e:
+			return
+		case <-ctx.Done():
+		case <-j.stop:
+		}
+	}
+	j.lost.Add(1)
+}
+
+func newEntry(t identity.Token, id string, body []byte) (e entry, err error) {
+	e = entry{token: t, body: body}
+	_, err = hex.Decode(e.id[:], []byte(id))
+	return e, err
+}
+
+// write drains the queue into the log until Close, then what is left of it.
+func (j *Journal) write() {
+	defer close(j.done)
+	batch := make([]entry, 0, batched)
+	for {
+		select {
+		case e := <-j.queue:
+			batch = j.fill(append(batch[:0], e))
+			j.persist(batch)
+		case <-j.stop:
+			for batch = j.fill(batch[:0]); len(batch) > 0; batch = j.fill(batch[:0]) {
+				j.persist(batch)
+			}
+			return
+		}
+	}
+}
+
+// fill takes what waits, up to a batch, without waiting for more.
+func (j *Journal) fill(batch []entry) []entry {
+	for len(batch) < batched {
+		select {
+		case e := <-j.queue:
+			batch = append(batch, e)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// persist appends a batch, again and again until it is durable or the journal
+// stops; an ended context of one request must not lose another's receipt.
+func (j *Journal) persist(batch []entry) {
+	for failed := 0; ; failed++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		err := j.append(ctx, batch)
+		cancel()
+		if err == nil {
+			return
+		}
+		if failed == 0 {
+			j.logger.Error("receipts wait: the log did not take them", "receipts", len(batch), "error", err)
+		}
+		select {
+		case <-j.stop:
+			if failed > 2 {
+				j.lost.Add(uint64(len(batch)))
+				return
+			}
+		case <-time.After(retry):
+		}
+	}
+}
+
+func (j *Journal) append(ctx context.Context, batch []entry) error {
+	needs := make([]vault.Need, len(batch))
+	size := 0
+	for i := range batch {
+		needs[i] = vault.Need{Token: batch[i].token, Class: declare.ClassReceipt}
+		size += len(batch[i].body) + 64
+	}
+	if err := j.sealer.Prepare(ctx, needs); err != nil {
+		return err
+	}
+	records := make([]event.Record, len(batch))
+	arena := make([]byte, 0, size)
+	accepted := j.now().UnixMilli()
+	for i := range batch {
+		r := &records[i]
+		r.Header = event.Header{ID: batch[i].id, Token: batch[i].token, Class: declare.ClassReceipt, Kind: event.KindReceipt, Accepted: accepted}
+		at := len(arena)
+		var err error
+		if arena, err = j.sealer.Seal(arena, &r.Header, batch[i].body); err != nil {
+			return err
+		}
+		r.Sealed = arena[at:len(arena):len(arena)]
+	}
+	if err := j.log.Append(ctx, records); err != nil {
+		return err
+	}
+	j.written.Add(uint64(len(batch)))
+	return nil
+}
+
+// Read returns a receipt's JSON as it left in the answer, and the person it is
+// about; ErrNoReceipt where it is not held (or its person was erased).
+func (j *Journal) Read(ctx context.Context, id string) ([]byte, identity.Token, error) {
+	var want event.ID
+	if n, err := hex.Decode(want[:], []byte(id)); err != nil || n != len(want) || len(id) != 2*len(want) {
+		return nil, identity.Token{}, ErrNoReceipt
+	}
+	place, ok, err := j.index.Receipt(want)
+	if err != nil {
+		return nil, identity.Token{}, fmt.Errorf("receipt index: %w", err)
+	}
+	if !ok {
+		return nil, identity.Token{}, ErrNoReceipt
+	}
+	frame, err := j.log.Read(ctx, place.Stream, place.Sequence)
+	if err != nil {
+		return nil, identity.Token{}, fmt.Errorf("receipt log: %w", err)
+	}
+	for i := range frame.Records {
+		r := &frame.Records[i]
+		if r.ID != want || r.Kind != event.KindReceipt {
+			continue
+		}
+		body, err := j.sealer.Open(nil, &r.Header, r.Sealed)
+		if errors.Is(err, vault.ErrNoKey) {
+			return nil, identity.Token{}, ErrNoReceipt
+		}
+		return body, r.Token, err
+	}
+	return nil, identity.Token{}, ErrNoReceipt
+}
+
+// JournalStats are totals since the start, for metrics.
+type JournalStats struct {
+	Written uint64 // receipts made durable
+	Lost    uint64 // receipts that left in an answer and could not be kept
+	Queued  int    // receipts that wait now
+}
+
+// Stats returns the totals.
+func (j *Journal) Stats() JournalStats {
+	return JournalStats{Written: j.written.Load(), Lost: j.lost.Load(), Queued: len(j.queue)}
+}
+
+// Close writes what waits and ends the writer.
+func (j *Journal) Close() {
+	j.closing.Do(func() { close(j.stop) })
+	<-j.done
+}

@@ -1,0 +1,281 @@
+// Package run is the one path of a decision: ask the gate, open the view, call
+// the engine, check the gate again, leave a receipt.
+//
+//	ask → gate → view → engine → gate again → answer + receipt
+//
+// The second look at the gate is the fence (promise 3). An answer is released
+// when [consent.Gate.Release] allowed it; if the person's choice changed while
+// the engine worked, the work is thrown away and done again, and after
+// [attempts] tries the un-personal answer leaves. In every doubt (a closed
+// gate, a vault that fails, a grant that ran out) the answer is un-personal and
+// says why.
+//
+// Promises kept here: 2 (a view is opened against a grant only), 3 (the fence),
+// 6 (every decision about a known person has a receipt; where the purpose says
+// "before" it is durable before the answer leaves).
+//
+// Non-goals: who may ask (package api proves the speaker), what to answer (the
+// engines).
+package run
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/decide"
+	"accord/internal/event"
+	"accord/internal/identity"
+	"accord/internal/profile"
+)
+
+// attempts is how often a personal answer is tried when choices change beneath
+// it, before the un-personal one leaves.
+const attempts = 3
+
+// Views opens views. The vault is the only implementation.
+type Views interface {
+	View(ctx context.Context, g consent.Grant) (profile.View, error)
+}
+
+// Subject is whom an answer is for. The zero Subject is nobody.
+type Subject struct {
+	// Named reports whether the request named a person at all.
+	Named bool
+	// Known reports whether anything is held about them; Token is theirs.
+	Known bool
+	Token identity.Token
+	// Proof is how the speaker proved to speak for them.
+	Proof identity.Proof
+}
+
+// Activity is what happened, without values, for whoever watches.
+type Activity struct {
+	Time     time.Time
+	Person   string // short token, "" for nobody
+	Purpose  declare.PurposeID
+	Personal bool
+	Reason   consent.Reason
+	Items    []decide.Item
+	Receipt  string
+}
+
+// Config is what a Runner needs. All but Observe is required.
+type Config struct {
+	Declaration *declare.Declaration
+	Gate        *consent.Gate
+	Views       Views
+	Engines     []decide.Engine
+	Journal     *Journal
+	Now         func() time.Time
+	// Observe, if set, is told of every decision. It must not block.
+	Observe func(Activity)
+}
+
+// Runner answers asks. It is safe for concurrent use.
+type Runner struct {
+	Config
+	engines []decide.Engine // by purpose index; nil where none may answer
+	counts  counters
+}
+
+// New returns a runner. A purpose that names an engine which is not given is an
+// error: better at the start than at the first question.
+func New(c Config) (*Runner, error) {
+	r := &Runner{Config: c, engines: make([]decide.Engine, len(c.Declaration.Purposes))}
+	for i, p := range c.Declaration.Purposes {
+		for _, name := range p.Engines {
+			at := slices.IndexFunc(c.Engines, func(e decide.Engine) bool { return e.Name() == name })
+			if at < 0 {
+				return nil, fmt.Errorf("purpose %q names the engine %q, which this server does not have", p.ID, name)
+			}
+			r.engines[i] = c.Engines[at]
+		}
+	}
+	return r, nil
+}
+
+// PurposeError is returned for a purpose that cannot be decided on.
+type PurposeError struct {
+	Purpose declare.PurposeID
+	Known   bool // the declaration has it, but names no engine for it
+}
+
+// Error says what to do.
+func (e *PurposeError) Error() string {
+	if e.Known {
+		return fmt.Sprintf("the purpose %q names no engine: ask for a purpose that lists one under \"engines\" in the declaration", e.Purpose)
+	}
+	return fmt.Sprintf("the declaration has no purpose %q", e.Purpose)
+}
+
+// Decide answers ask for a subject. It returns a *PurposeError for a purpose
+// that cannot be decided on, and an error when a receipt that must be durable
+// first could not be written or the engine cannot answer at all.
+func (r *Runner) Decide(ctx context.Context, who Subject, ask decide.Ask) (decide.Answer, error) {
+	purpose, ok := r.Gate.Purpose(ask.Purpose)
+	if !ok {
+		return decide.Answer{}, &PurposeError{Purpose: ask.Purpose}
+	}
+	engine := r.engines[purpose]
+	if engine == nil {
+		return decide.Answer{}, &PurposeError{Purpose: ask.Purpose, Known: true}
+	}
+	t := try{runner: r, who: who, ask: ask, purpose: purpose, engine: engine}
+	for n := range attempts {
+		t.personal = n < attempts-1
+		answer, released, err := t.once(ctx)
+		if err != nil || released {
+			return answer, err
+		}
+		r.counts.redone.Add(1)
+	}
+	return decide.Answer{}, fmt.Errorf("purpose %q: no answer could be released", ask.Purpose)
+}
+
+// try is the state of one decision over its attempts.
+type try struct {
+	runner     *Runner
+	who        Subject
+	ask        decide.Ask
+	purpose    declare.PurposeIndex
+	engine     decide.Engine
+	personal   bool           // whether a personal answer may still be tried
+	changed    consent.Reason // why the last attempt was not released
+	supersedes string
+}
+
+// once makes one attempt and reports whether its answer may leave.
+func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
+	r := t.runner
+	grant, reason := t.permission()
+	var view profile.View
+	if grant.Valid() {
+		var err error
+		if view, err = r.Views.View(ctx, grant); err != nil {
+			// The vault is in doubt, so the answer is un-personal.
+			grant, view, reason = consent.Grant{}, profile.View{}, consent.DeniedClosed
+			r.counts.doubts.Add(1)
+		}
+	}
+	result, err := t.engine.Decide(ctx, t.ask, view)
+	if err != nil {
+		return decide.Answer{}, false, fmt.Errorf("engine %s: %w", t.engine.Name(), err)
+	}
+	answer := decide.Answer{Items: result.Items, Personal: result.Personal && grant.Valid()}
+	answer.Receipt = t.receipt(grant, reason, result)
+	answer.ReceiptJSON = r.Journal.seal(&answer.Receipt)
+	mode := answer.Receipt.Durable
+	if mode == "before" {
+		if err := r.Journal.Before(ctx, t.who.Token, answer.Receipt.ID, answer.ReceiptJSON); err != nil {
+			return decide.Answer{}, false, fmt.Errorf("the receipt could not be made durable, so the answer must not leave: %w", err)
+		}
+	}
+	if grant.Valid() {
+		if why := r.Gate.Release(grant, r.Now()); why != consent.Allowed {
+			t.changed, t.supersedes = why, ""
+			if mode == "before" {
+				t.supersedes = answer.Receipt.ID
+			}
+			return decide.Answer{}, false, nil
+		}
+	}
+	if mode == "after" {
+		r.Journal.After(ctx, t.who.Token, answer.Receipt.ID, answer.ReceiptJSON)
+	}
+	r.counts.count(answer.Personal, reason)
+	if r.Observe != nil {
+		r.Observe(Activity{Time: answer.Receipt.Time, Person: t.short(), Purpose: t.ask.Purpose, Personal: answer.Personal, Reason: reason, Items: answer.Items, Receipt: answer.Receipt.ID})
+	}
+	return answer, true, nil
+}
+
+// permission asks the gate, after what the request itself rules out.
+func (t *try) permission() (consent.Grant, consent.Reason) {
+	switch {
+	case !t.who.Named:
+		return consent.Grant{}, consent.DeniedNobody
+	case t.who.Proof == identity.Unproven:
+		return consent.Grant{}, consent.DeniedUnproven
+	case !t.who.Known:
+		return consent.Grant{}, consent.DeniedUnknownPerson
+	case !t.personal:
+		return consent.Grant{}, t.changed
+	}
+	return t.runner.Gate.Ask(t.who.Token, t.purpose, t.runner.Now())
+}
+
+// kept reports whether there is a proven person to keep a receipt for.
+func (t *try) kept() bool { return t.who.Known && t.who.Proof != identity.Unproven }
+
+func (t *try) short() string {
+	if !t.kept() {
+		return ""
+	}
+	return t.who.Token.Short()
+}
+
+func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.Result) decide.Receipt {
+	r := t.runner
+	purpose := &r.Declaration.Purposes[t.purpose]
+	receipt := decide.Receipt{
+		ID: newID(), Controller: r.Declaration.Controller(), Time: r.Now().UTC().Truncate(time.Millisecond),
+		Purpose: purpose.ID, Basis: purpose.Basis.String(), Personal: result.Personal && grant.Valid(),
+		Decision: reason.Code(), Why: reason.String(), Declaration: r.Declaration.Hash,
+		Engine: t.engine.Name(), Model: result.Model, Used: []decide.Use{}, Refused: []decide.Refusal{},
+		Supersedes: t.supersedes, Durable: "no",
+	}
+	if grant.Valid() {
+		receipt.Choice, receipt.Synthetic = grant.Choice(), grant.Synthetic()
+		receipt.Used = append(receipt.Used, result.Used...)
+	} else {
+		receipt.Refused = append(receipt.Refused, decide.Refused(purpose.ID, reason))
+	}
+	receipt.Otherwise = otherwise(purpose, reason, receipt.Personal)
+	for i := range result.Items {
+		receipt.Items = append(receipt.Items, result.Items[i].ID)
+	}
+	if t.kept() {
+		receipt.Durable = "after"
+		if purpose.Receipt == declare.ReceiptBefore {
+			receipt.Durable = "before"
+		}
+	}
+	return receipt
+}
+
+// otherwise says what would change the answer, in the words of the person it is
+// about.
+func otherwise(p *declare.Purpose, reason consent.Reason, personal bool) string {
+	id := string(p.ID)
+	switch reason {
+	case consent.Allowed:
+		switch {
+		case !personal:
+			return "The purpose is allowed, but nothing is known yet that changes the answer."
+		case p.Basis == declare.Consent:
+			return "Withdraw your consent for \"" + id + "\" and the next answer is the same as for everybody."
+		case p.Basis == declare.OptOut || p.Basis == declare.LegitimateInterest:
+			return "Object to \"" + id + "\" and the next answer is the same as for everybody."
+		}
+		return ""
+	case consent.DeniedNoChoice, consent.DeniedRefused, consent.DeniedWithdrawn, consent.DeniedExpired:
+		return "Give your consent for \"" + id + "\" and later answers use what you do from then on."
+	case consent.DeniedObjected:
+		return "Take back your objection to \"" + id + "\" and later answers use what you do from then on."
+	case consent.DeniedUnproven:
+		return "Send the shop's signed token, the visitor's token or a secret key, so that the server knows who asks."
+	}
+	return ""
+}
+
+func newID() string {
+	var id event.ID
+	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
+	return hex.EncodeToString(id[:])
+}
