@@ -136,9 +136,10 @@ type Keys struct {
 	// Logger, if set before Run, hears of a file that cannot be read.
 	Logger *slog.Logger
 
-	file   string
-	change sync.Mutex // held while this process changes the file
-	table  atomic.Pointer[table]
+	file      string
+	change    sync.Mutex // held while this process changes the file or the table
+	table     atomic.Pointer[table]
+	ephemeral []*entry // guarded by change
 }
 
 // Open reads the keys in file. A file that is not there is no error: it is made
@@ -149,8 +150,36 @@ func Open(file string) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.table.Store(t)
+	k.use(t)
 	return k, nil
+}
+
+// use puts a table into force, with the keys that are in no file.
+func (k *Keys) use(t *table) {
+	for _, e := range k.ephemeral {
+		head := [8]byte(e.sum[:8])
+		t.index[head] = append(t.index[head], e)
+	}
+	k.table.Store(t)
+}
+
+// MakeEphemeral makes a key that is in no file and in no list and ends with this
+// process: what a command that starts a server for itself speaks to it with.
+// Source names what speaks, for people.
+func (k *Keys) MakeEphemeral(source string, kind Kind) (plain string, err error) {
+	if kind != Write && kind != Secret {
+		return "", fmt.Errorf("the kind of a key is %q or %q", Write, Secret)
+	}
+	plain, e := mint(Key{Kind: kind, Source: source}, time.Now().UTC().Truncate(time.Second))
+	k.change.Lock()
+	defer k.change.Unlock()
+	t, err := read(k.file)
+	if err != nil {
+		return "", err
+	}
+	k.ephemeral = append(k.ephemeral, e)
+	k.use(t)
+	return plain, nil
 }
 
 // Check finds the key with this plain text and reports whether it may be used at

@@ -129,6 +129,30 @@ func TestRotateAndRevoke(t *testing.T) {
 	}
 }
 
+// TestEphemeral holds that a command's own key survives a change of the file, is
+// shown nowhere and ends with the process.
+func TestEphemeral(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.json")
+	k := open(t, file)
+	plain, err := k.MakeEphemeral("command line", Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	make1(t, k, Write, "web")
+	if got, ok := k.Check(plain, time.Now()); !ok || got.Kind != Secret || got.Source != "command line" {
+		t.Errorf("after another key was made: %+v, %v", got, ok)
+	}
+	if n := len(k.List()); n != 1 {
+		t.Errorf("the list has %d keys", n)
+	}
+	if _, ok := open(t, file).Check(plain, time.Now()); ok {
+		t.Error("another process knows the key")
+	}
+	if _, err := k.MakeEphemeral("x", "admin"); err == nil {
+		t.Error("an unknown kind is taken")
+	}
+}
+
 func TestFileHoldsNoKey(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "access.json")

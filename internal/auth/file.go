@@ -68,7 +68,7 @@ func (k *Keys) refresh() error {
 	if err != nil {
 		return err
 	}
-	k.table.Store(t)
+	k.use(t)
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (k *Keys) update(change func(entries []*entry, now time.Time) ([]*entry, er
 	if t, err = read(k.file); err != nil {
 		return err
 	}
-	k.table.Store(t)
+	k.use(t)
 	return nil
 }
 
@@ -121,7 +121,7 @@ func (k *Keys) update(change func(entries []*entry, now time.Time) ([]*entry, er
 func read(file string) (*table, error) {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &table{}, nil
+		return &table{index: map[[8]byte][]*entry{}}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -211,10 +211,5 @@ func replace(file string, b []byte) (err error) {
 	if err = os.Rename(f.Name(), file); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return syncDirectory(dir)
 }

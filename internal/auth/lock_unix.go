@@ -28,3 +28,13 @@ func lock(file string) (unlock func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// syncDirectory makes a rename in dir durable.
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -18,11 +18,7 @@
 // Non-goals: deciding whether a basis holds for a person (package consent).
 package declare
 
-import (
-	"time"
-
-	"accord/internal/identity"
-)
+import "accord/internal/identity"
 
 // Limits of a declaration.
 const (
@@ -42,10 +38,10 @@ type Declaration struct {
 
 	Controllers []ControllerInfo // at least one; the first is the default
 	Purposes    []Purpose        // sorted by ID; a Set's bit i is Purposes[i]
-	Attributes  []Field          // traits of a person
+	Attributes  []Field          // traits of a person, sorted by Path
 	Events      []Event          // sorted by Name
-	Context     []Field          // fields below "context" that any event may keep
-	Classes     []Class          // derived, sorted by ID
+	Context     []Field          // fields below "context" that any event may keep, sorted by Path
+	Classes     []Class          // derived, sorted by ID; the two of the system are among them
 	ShopKeys    []string         // PEM public keys that sign the shop's tokens
 
 	// ReceiptRetention is how long receipts and choices are kept. The records
@@ -188,11 +184,23 @@ type Event struct {
 	Name   string
 	ID     NameID
 	Action Action
-	Fields []Field
+	Fields []Field // sorted by Path
+
+	fields map[string]*Field // by Path
 }
 
 // ClassID names a class durably: FNV-1a of its sorted purposes and retention.
 type ClassID uint32
+
+// The classes of the system's own records. They stand in every declaration, are
+// kept for Declaration.ReceiptRetention and name no purpose, so that no grant
+// reads them. A brand cannot declare a field into them.
+const (
+	// ClassChoice seals what people chose. FNV-1a of "system/choice".
+	ClassChoice ClassID = 0x2695a13a
+	// ClassReceipt seals the receipts of decisions. FNV-1a of "system/receipt".
+	ClassReceipt ClassID = 0x5b21e137
+)
 
 // Class is all data with the same purposes and retention.
 type Class struct {
@@ -224,25 +232,6 @@ func (c *Class) Set(mask uint16) (s Set) {
 	return s
 }
 
-// Period is a length of time as the declaration writes it: "13 months",
-// "10 years", "30 days". The zero Period is no limit where one is optional.
-type Period struct {
-	Months int
-	Days   int
-}
-
-// IsZero reports whether p is no period.
-func (p Period) IsZero() bool { return p == Period{} }
-
-// After returns t plus the period in t's own zone. A month that lacks the day
-// ends on its last day.
-func (p Period) After(t time.Time) time.Time {
-	y, m, d := t.Date()
-	first := time.Date(y, m+time.Month(p.Months), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
-	last := first.AddDate(0, 1, -1).Day()
-	return first.AddDate(0, 0, min(d, last)-1+p.Days)
-}
-
 // index finds parts of a declaration by name.
 type index struct {
 	purposes   map[PurposeID]PurposeIndex
@@ -250,6 +239,8 @@ type index struct {
 	events     map[string]*Event
 	eventIDs   map[NameID]*Event
 	fields     map[NameID]*Field
+	attributes map[string]*Field
+	context    map[string]*Field
 	classes    map[ClassID]*Class
 }
 
@@ -272,6 +263,25 @@ func (d *Declaration) Event(name string) (*Event, bool) {
 func (d *Declaration) EventByID(id NameID) (*Event, bool) {
 	e, ok := d.index.eventIDs[id]
 	return e, ok
+}
+
+// Field returns a declared field of the event by its path, such as
+// "products[].price".
+func (e *Event) Field(path string) (*Field, bool) {
+	f, ok := e.fields[path]
+	return f, ok
+}
+
+// Attribute returns a declared trait by its path.
+func (d *Declaration) Attribute(path string) (*Field, bool) {
+	f, ok := d.index.attributes[path]
+	return f, ok
+}
+
+// ContextField returns a declared field of the context by its path.
+func (d *Declaration) ContextField(path string) (*Field, bool) {
+	f, ok := d.index.context[path]
+	return f, ok
 }
 
 // FieldByID returns a declared field by its durable number.

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"time"
+
+	"accord/internal/app"
+)
+
+type serveCommand struct {
+	place
+	Listen  string        `help:"Address to serve on." default:"127.0.0.1:8080" env:"ACCORD_LISTEN"`
+	TLSCert string        `name:"tls-cert" help:"Certificate file (PEM); with --tls-key." type:"path"`
+	TLSKey  string        `name:"tls-key" help:"Key file (PEM)." type:"path"`
+	Learn   time.Duration `help:"How often a new model is learnt." default:"10m"`
+}
+
+// Help shows examples.
+func (serveCommand) Help() string {
+	return `Examples:
+  accord init --data shop && accord key add --kind secret --source backend --data shop
+  accord serve --data shop
+  accord serve --data shop --listen :8443 --tls-cert cert.pem --tls-key key.pem`
+}
+
+// Run serves until it is told to stop.
+func (c serveCommand) Run(s *session) error {
+	return app.Serve(s.ctx, app.ServeOptions{
+		Config: func() app.Config { o := c.config(s, ""); o.Learn = c.Learn; return o }(),
+		Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+	}, s.talk)
+}
+
+type demoCommand struct {
+	Listen string `help:"Address of the page." default:"127.0.0.1:8080" env:"ACCORD_LISTEN"`
+	Data   string `help:"Keep the demonstration here; default: a temporary directory that is removed at the end." type:"path"`
+	Seed   uint64 `help:"Seed of the simulated shop." default:"1"`
+}
+
+// Help shows examples.
+func (demoCommand) Help() string {
+	return `Examples:
+  accord demo
+  accord demo --listen 127.0.0.1:9000 --seed 7`
+}
+
+// Run opens the demonstration until it is told to stop.
+func (c demoCommand) Run(s *session) error {
+	return app.Demo(s.ctx, app.DemoOptions{Data: c.Data, Listen: c.Listen, Seed: c.Seed, Logger: s.logger}, s.out, s.talk)
+}
+
+type initCommand struct {
+	Data string `help:"The data directory to make." default:"accord-data" env:"ACCORD_DATA" type:"path"`
+	Kind string `help:"What it is for: ${enum}. Simulated consents are refused in production." enum:"production,evaluation,demonstration" default:"production"`
+	Name string `help:"The brand that answers for the data." default:"Example Shop Ltd"`
+}
+
+// Help shows examples.
+func (initCommand) Help() string {
+	return `Examples:
+  accord init --data shop --name "Tea & Co Ltd"
+  accord init --data try --kind evaluation`
+}
+
+// Run makes the directory.
+func (c initCommand) Run(s *session) error {
+	file, err := app.Init(c.Data, app.Kind(c.Kind), c.Name)
+	if err != nil {
+		return err
+	}
+	s.say("Wrote %s.\nRead it, make it yours, try it with `accord declare check --data %s --sample events.json`,\nthen make a key with `accord key add --kind secret --source backend --data %s` and run `accord serve --data %s`.", file, c.Data, c.Data, c.Data)
+	return nil
+}
+
+type versionCommand struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// Run prints the version.
+func (c versionCommand) Run(s *session) error { return app.PrintVersion(s.out, c.JSON) }

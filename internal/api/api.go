@@ -1,0 +1,292 @@
+// Package api is the server's HTTP face.
+//
+// Two sorts of route stand on one net/http mux. Accord's own (decide, consent,
+// receipts, visitors, catalogue, debugger, declaration) are described by huma
+// and refuse what they do not know. Segment's tracking routes take what
+// Segment's and RudderStack's clients really send, whatever its labels, and one
+// bad event never fails a batch. All are in the OpenAPI document at
+// /openapi.json.
+//
+//	handler, err := api.New(api.Config{…})
+//	server := api.Server(handler)
+//	server.Addr = "127.0.0.1:8080"
+//	err = server.ListenAndServe()
+//
+// # Who speaks
+//
+// Every request but the public ones carries an API key, as "Authorization:
+// Bearer KEY", as the user of Basic, or for Segment's routes as "writeKey" in
+// the body. A secret key speaks for everybody. A write key is public and proves
+// nothing; with it may come a visitor token of this server (Accord-Visitor) and
+// a token that the shop signed (Accord-Shop-Token), which Segment's clients can
+// put into context.accord.visitor and context.accord.shop_token. A proof that
+// does not hold is refused with 401, except on Segment's routes, where a 401
+// would lose the whole batch: there it counts as no proof.
+//
+// Without a proof nobody gets a personal answer, reads a choice or a receipt, or
+// widens a consent. They can narrow one, since that protects the person, and
+// the answer does not say whether the person is known.
+//
+// # Errors
+//
+// All errors are problem details (RFC 9457) made in one place, say what to do,
+// and carry a request id under which the log has the cause. They never repeat
+// what was sent.
+//
+// Promises kept here: 1 (unproven, nobody widens a consent or gets a personal
+// answer), 3 in part (answers are never cached: Cache-Control: no-store), 5 (a
+// 200 is sent after the log has it), 6 (the receipt leaves with the answer, byte
+// for byte as it was written down).
+//
+// Non-goals: deciding anything, pages for people (package web), TLS.
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/identity"
+)
+
+// Config is what the API needs. What is not marked optional is required.
+type Config struct {
+	Declaration *declare.Declaration
+	Gate        *consent.Gate
+	Book        *consent.Book
+
+	Keys      Keys
+	People    People
+	Collector Collector
+	Decider   Decider
+	Receipts  Receipts
+	Choices   Choices
+	Catalog   Catalog // optional: without one, items have ids only
+
+	Visitors *identity.Visitors
+	Shop     *identity.ShopKeys // optional: without, no shop token holds
+
+	// Probe checks the health by a real write. It is asked once a second at
+	// most.
+	Probe func(context.Context) error
+	// Busy tells the errors that mean "later": the log's queue is full.
+	Busy func(error) bool
+	// ModelsWithin is how long after a withdrawal shared models may still know
+	// the person; it is answered with the withdrawal as a moment.
+	ModelsWithin time.Duration
+	// Metrics takes the API's metrics and is served at /metrics.
+	Metrics *prometheus.Registry
+	Logger  *slog.Logger
+
+	Now     func() time.Time // optional: time.Now
+	Timeout time.Duration    // optional: how long a request may take, 10 s
+	// VisitorRate is how many visitor tokens a source may get a second, and
+	// twice as many at once. Optional: 500.
+	VisitorRate float64
+	// NarrowRate is how many unproven refusals a source may send a second, and
+	// twice as many at once. Optional: 50.
+	NarrowRate float64
+}
+
+// server is the API.
+type server struct {
+	Config
+	mux      *http.ServeMux
+	patterns []string
+	needs    map[string]access // of huma's routes, by pattern
+	metrics  *metrics
+	health   health
+	visits   *buckets
+	narrows  *buckets
+	openapi  []byte
+	declared []byte
+}
+
+// New returns the API's handler. It fails when a required part of c is missing.
+func New(c Config) (http.Handler, error) {
+	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}}
+	if err := s.complete(); err != nil {
+		return nil, err
+	}
+	s.metrics = newMetrics(s.Metrics)
+	s.visits = newBuckets(s.VisitorRate, 2*s.VisitorRate)
+	s.narrows = newBuckets(s.NarrowRate, 2*s.NarrowRate)
+	api := humago.New(humaMux{s}, s.humaConfig())
+	api.UseMiddleware(s.bound)
+	s.registerConsent(api)
+	s.registerVisitor(api)
+	s.registerDebug(api)
+	s.registerCatalog(api)
+	s.registerDeclaration(api)
+	s.registerDecide(api)
+	s.registerReceipts(api)
+	s.registerSegment(api)
+	s.registerHealth(api)
+	if err := s.serveOpenAPI(api); err != nil {
+		return nil, err
+	}
+	metrics := promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
+	s.handle("GET /metrics", func(x *exchange, r *http.Request) { metrics.ServeHTTP(x, r) })
+	s.handle("/", s.other)
+	return s.mux, nil
+}
+
+// complete checks what is required and fills in what is not.
+func (s *server) complete() error {
+	for name, missing := range map[string]bool{
+		"Declaration": s.Declaration == nil, "Gate": s.Gate == nil, "Book": s.Book == nil, "Keys": s.Keys == nil,
+		"People": s.People == nil, "Collector": s.Collector == nil, "Decider": s.Decider == nil,
+		"Receipts": s.Receipts == nil, "Choices": s.Choices == nil, "Visitors": s.Visitors == nil,
+		"Probe": s.Probe == nil, "Busy": s.Busy == nil, "Metrics": s.Metrics == nil, "Logger": s.Logger == nil,
+		"ModelsWithin": s.ModelsWithin <= 0,
+	} {
+		if missing {
+			return errors.New("api: Config." + name + " is required")
+		}
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Timeout <= 0 {
+		s.Timeout = 10 * time.Second
+	}
+	if s.VisitorRate <= 0 {
+		s.VisitorRate = 500
+	}
+	if s.NarrowRate <= 0 {
+		s.NarrowRate = 50
+	}
+	return nil
+}
+
+// Server returns an http.Server for handler with every wait bounded. Set its
+// Addr or give it a listener.
+func Server(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+}
+
+// humaConfig describes the API to huma. Bodies are read strictly: a name that
+// comes twice and bytes that are not UTF-8 are errors.
+func (s *server) humaConfig() huma.Config {
+	format := huma.Format{Marshal: func(w io.Writer, v any) error { return marshal(w, v) }, Unmarshal: unmarshal}
+	c := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Accord", Version: "1",
+				Description: "A personalization server that the customer, too, would choose: events in, personal answers out, each through one gate and with a receipt.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"key":   {Type: "http", Scheme: "bearer", Description: "A secret key (sk_…), which speaks for everybody, or a write key (wk_…), which proves nothing by itself."},
+					"basic": {Type: "http", Scheme: "basic", Description: "The same key as the user, with an empty password."},
+				},
+			},
+			Tags: []*huma.Tag{
+				{Name: "decide", Description: "Personal answers and their receipts"},
+				{Name: "consent", Description: "What people choose"},
+				{Name: "collect", Description: "Segment's HTTP tracking API"},
+				{Name: "catalogue", Description: "The products that answers are made of"},
+				{Name: "server", Description: "About the server itself"},
+			},
+		},
+		Formats:                      map[string]huma.Format{"application/json": format, "json": format},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{stampHuma},
+	}
+	return c
+}
+
+// humaMux is the mux as huma sees it: every route is let through [server.handle]
+// and, before huma reads anything, through the question who calls.
+type humaMux struct{ *server }
+
+type exchangeKey struct{}
+
+// HandleFunc registers one of huma's routes.
+func (m humaMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	need, ok := m.needs[pattern]
+	if !ok {
+		need = withSecret // default deny: a route that forgot to say
+	}
+	m.handle(pattern, func(x *exchange, r *http.Request) {
+		if err := x.enter(r, need); err != nil {
+			x.fail(err)
+			return
+		}
+		handler(x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	})
+}
+
+// ServeHTTP is for huma's tests.
+func (m humaMux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
+
+// of returns the exchange of a request that huma handles.
+func of(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// bound ends huma's requests in time.
+func (s *server) bound(ctx huma.Context, next func(huma.Context)) {
+	c, cancel := context.WithTimeout(ctx.Context(), s.Timeout)
+	defer cancel()
+	next(huma.WithContext(ctx, c))
+}
+
+// operation describes one of our own routes, and what it asks of its caller.
+func (s *server) operation(op huma.Operation, need access) huma.Operation {
+	s.needs[op.Method+" "+op.Path] = need
+	if need != public {
+		op.Security = []map[string][]string{{"key": {}}, {"basic": {}}}
+	}
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxConsent
+	}
+	op.BodyReadTimeout = 15 * time.Second
+	return op
+}
+
+// other answers what no route takes: a browser's question before a request, a
+// wrong method, a wrong path.
+func (s *server) other(x *exchange, r *http.Request) {
+	if r.Method == http.MethodOptions {
+		x.preflight(r)
+		return
+	}
+	if allowed := s.allowed(r); allowed != "" {
+		x.Header().Set("Allow", allowed)
+		x.fail(problem(http.StatusMethodNotAllowed, codeMethod, "This route takes "+allowed+"."))
+		return
+	}
+	x.fail(problem(http.StatusNotFound, codeNotFound, "There is nothing at this path. /openapi.json lists what there is."))
+}
+
+// allowed lists the methods under which the path of r has a route.
+func (s *server) allowed(r *http.Request) (list string) {
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+		try := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := s.mux.Handler(try); methodOf(pattern) != "" {
+			if list != "" {
+				list += ", "
+			}
+			list += method
+		}
+	}
+	return list
+}

@@ -1,0 +1,297 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"accord/internal/auth"
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/identity"
+)
+
+func (s *server) registerConsent(api huma.API) {
+	huma.Register(api, withProofs(s.operation(huma.Operation{
+		Method: http.MethodPut, Path: "/v1/consent", OperationID: "put-consent", Tags: []string{"consent"},
+		Summary:     "Record what a person chose",
+		Description: "When this answers, the choice is on disk and in force. To give needs a proof of the person; to refuse, withdraw or object does not, and without a proof the answer is the same whether the person is known or not.",
+		Errors:      []int{400, 401, 403, 408, 413, 429, 503},
+	}, withKey)), s.putConsent)
+	huma.Register(api, withProofs(s.operation(huma.Operation{
+		Method: http.MethodGet, Path: "/v1/consent", OperationID: "get-consent", Tags: []string{"consent"},
+		Summary:     "What a person chose, and what holds now",
+		Description: "Needs a proof of the person. A person who is not known has chosen nothing.",
+		Errors:      []int{401, 403, 503},
+	}, withKey)), s.getConsent)
+}
+
+// choice is what can be chosen.
+type choice string
+
+// Schema is for huma.
+func (choice) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Enum: []any{"given", "refused", "withdrawn", "objected"}}
+}
+
+type putConsentInput struct {
+	Body struct {
+		Person   person            `json:"person" doc:"Who chose"`
+		Choices  map[string]choice `json:"choices" minProperties:"1" maxProperties:"64" doc:"A choice for each purpose that was chosen about" example:"{\"personalization\":\"given\"}"`
+		Method   string            `json:"method,omitempty" default:"api" maxLength:"32" pattern:"^[a-z][a-z0-9_.-]*$" patternDescription:"a short name in small letters" doc:"How it was chosen" example:"banner"`
+		Notice   string            `json:"notice,omitempty" maxLength:"128" doc:"The version of the notice that was read; see GET /v1/declaration"`
+		Language string            `json:"language,omitempty" maxLength:"35" pattern:"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" patternDescription:"a language tag such as en-GB" doc:"The notice's language, BCP 47" example:"en-GB"`
+		At       time.Time         `json:"at,omitzero" doc:"When it was chosen, for choices of the past; needs a secret key. Now if absent"`
+	}
+}
+
+type putConsentOutput struct {
+	Body struct {
+		Choices map[string]choice `json:"choices" doc:"What is in force now for the purposes that were sent"`
+		// Sequence is absent for an unproven speaker: it would tell whether the
+		// person is known.
+		Sequence uint64    `json:"sequence,omitzero" doc:"The choice's place among all choices; only for a proven person"`
+		Accepted time.Time `json:"accepted" doc:"When it came into force"`
+		// ModelsUntil is the deadline of promise 3.
+		ModelsUntil *time.Time `json:"models_until,omitempty" doc:"When something was narrowed: until then a model that many people share may still know the person"`
+	}
+}
+
+func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConsentOutput, error) {
+	x := of(ctx)
+	id, err := in.Body.Person.identifier("body.person")
+	if err != nil {
+		return nil, err
+	}
+	proof := x.speaker.Proves(id)
+	cs, widens, err := s.choicesOf(x, in, proof)
+	if err != nil {
+		return nil, err
+	}
+	if widens && proof == identity.Unproven {
+		return nil, unproven
+	}
+	out := &putConsentOutput{}
+	out.Body.Choices, out.Body.Accepted = in.Body.Choices, s.Now().UTC().Truncate(time.Millisecond)
+	if proof == identity.Unproven {
+		err = s.narrow(ctx, x, id, cs)
+	} else {
+		var record consent.Record
+		if record, err = s.record(ctx, x, id, cs); err == nil {
+			out.Body.Sequence, out.Body.Accepted = record.Sequence, record.Accepted.UTC()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(cs, func(c consent.Choice) bool { return c.State != consent.Given }) {
+		until := out.Body.Accepted.Add(s.ModelsWithin)
+		out.Body.ModelsUntil = &until
+	}
+	return out, nil
+}
+
+// choicesOf checks what was chosen, in the order of the purposes' names.
+func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proof) (cs []consent.Choice, widens bool, err error) {
+	now := s.Now()
+	at := now
+	if !in.Body.At.IsZero() {
+		switch {
+		case x.key.Kind != auth.Secret:
+			return nil, false, secretOnly
+		case in.Body.At.After(now):
+			return nil, false, invalid("body.at", "is in the future; it says when the person chose")
+		case in.Body.At.Year() < 1990:
+			return nil, false, invalid("body.at", "is before 1990, which no record of a choice is")
+		}
+		at = in.Body.At
+	}
+	for name, state := range in.Body.Choices {
+		i, ok := s.Declaration.Purpose(declare.PurposeID(name))
+		if !ok {
+			return nil, false, problem(http.StatusUnprocessableEntity, codePurpose, "The declaration has no purpose of one of these names. GET /v1/declaration lists what it has.")
+		}
+		purpose := &s.Declaration.Purposes[i]
+		if purpose.Basis == declare.Contract || purpose.Basis == declare.LegalObligation {
+			return nil, false, problem(http.StatusUnprocessableEntity, codePurpose, "The purpose \""+name+"\" rests on "+basisWords(purpose.Basis)+" and not on a choice, so a choice would change nothing. Leave it out.")
+		}
+		c := consent.Choice{Purpose: purpose.ID, At: at.UTC(), Method: in.Body.Method, Notice: in.Body.Notice, Language: in.Body.Language, Proof: proof.String()}
+		c.State, _ = consent.ParseState(string(state)) // the schema lets no other through
+		widens = widens || c.State == consent.Given
+		cs = append(cs, c)
+	}
+	slices.SortFunc(cs, func(a, b consent.Choice) int { return compareText(a.Purpose, b.Purpose) })
+	return cs, widens, nil
+}
+
+func compareText(a, b declare.PurposeID) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// record records the choices of a proven person, who becomes known by it.
+func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, cs []consent.Choice) (consent.Record, error) {
+	t, err := s.ensure(ctx, id)
+	if err != nil {
+		return consent.Record{}, err
+	}
+	record, err := s.Choices.Record(ctx, t, cs)
+	if err != nil {
+		return consent.Record{}, s.unrecorded(err)
+	}
+	return record, nil
+}
+
+// narrow records what somebody unproven said about a person: only what narrows,
+// only of a person who is known, and only what is not so already. Nothing of
+// that shows in the answer.
+func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier, cs []consent.Choice) error {
+	if !s.narrows.take(x.key.Source, s.Now()) {
+		s.metrics.limited.Inc()
+		return tooMany
+	}
+	t, known, err := s.find(id)
+	if err != nil || !known {
+		return err
+	}
+	presents, _ := s.Book.Presents(t)
+	cs = slices.DeleteFunc(cs, func(c consent.Choice) bool {
+		i, ok := s.Declaration.Purpose(c.Purpose)
+		return !ok || c.State == consent.Given || presents[i].State == c.State
+	})
+	if len(cs) == 0 {
+		return nil
+	}
+	if _, err = s.Choices.Record(ctx, t, cs); err != nil {
+		return s.unrecorded(err)
+	}
+	return nil
+}
+
+var tooMany = problem(http.StatusTooManyRequests, codeTooMany,
+	"This was asked too often with this key. Ask again after the seconds that Retry-After names.").later(1)
+
+// unrecorded is a choice that could not be made durable: it is not in force.
+func (s *server) unrecorded(err error) error {
+	if s.Busy(err) {
+		return err
+	}
+	return unavailable(err)
+}
+
+type getConsentInput struct {
+	UserID      string `query:"user_id" maxLength:"512" doc:"The shop's id of a customer"`
+	AnonymousID string `query:"anonymous_id" maxLength:"512" doc:"The id of a visitor who is not known"`
+}
+
+type getConsentOutput struct {
+	Body struct {
+		Purposes []standing      `json:"purposes" nullable:"false" doc:"Every purpose of the declaration"`
+		Sequence uint64          `json:"sequence" doc:"The newest choice's place among all choices; 0 if nothing was chosen"`
+		History  []historyRecord `json:"history" nullable:"false" doc:"All that was chosen, the oldest first"`
+	}
+}
+
+// standing is what holds for a person and a purpose.
+type standing struct {
+	Purpose string `json:"purpose"`
+	Text    string `json:"text" doc:"What the purpose is, in plain words"`
+	Basis   string `json:"basis" enum:"consent,contract,legal_obligation,legitimate_interest,opt_out"`
+	State   string `json:"state" enum:"unset,given,refused,withdrawn,objected" doc:"What the person last chose"`
+	// Since and Until are absent where nothing was chosen or nothing ends.
+	Since     *time.Time `json:"since,omitempty" doc:"When it was chosen; for a consent that was renewed, when it first was"`
+	Until     *time.Time `json:"until,omitempty" doc:"When the consent must be asked again"`
+	Holds     bool       `json:"holds" doc:"Whether personal data may be used for it now"`
+	Reason    string     `json:"reason" doc:"The gate's answer: allowed, or why not" example:"no_choice"`
+	Why       string     `json:"why" doc:"The same in plain words"`
+	Synthetic bool       `json:"synthetic,omitzero" doc:"The choice was simulated; no human made it"`
+}
+
+type historyRecord struct {
+	Sequence uint64          `json:"sequence"`
+	Accepted time.Time       `json:"accepted"`
+	Choices  []historyChoice `json:"choices" nullable:"false"`
+}
+
+type historyChoice struct {
+	Purpose   string    `json:"purpose"`
+	State     string    `json:"state" enum:"given,refused,withdrawn,objected"`
+	At        time.Time `json:"at"`
+	Method    string    `json:"method,omitempty"`
+	Notice    string    `json:"notice,omitempty"`
+	Language  string    `json:"language,omitempty"`
+	Proof     string    `json:"proof,omitempty" doc:"How the speaker proved to be the person"`
+	Synthetic bool      `json:"synthetic,omitzero"`
+}
+
+func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConsentOutput, error) {
+	x := of(ctx)
+	id, err := person{UserID: in.UserID, AnonymousID: in.AnonymousID}.identifier("query")
+	if err != nil {
+		return nil, err
+	}
+	if x.speaker.Proves(id) == identity.Unproven {
+		return nil, unproven
+	}
+	t, known, err := s.find(id)
+	if err != nil {
+		return nil, err
+	}
+	out := &getConsentOutput{}
+	out.Body.Purposes, out.Body.Sequence = s.standings(t)
+	out.Body.History = []historyRecord{}
+	if !known {
+		return out, nil
+	}
+	records, err := s.Choices.History(ctx, t)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	for _, r := range records {
+		out.Body.History = append(out.Body.History, historyOf(r))
+	}
+	return out, nil
+}
+
+func (s *server) standings(t identity.Token) ([]standing, uint64) {
+	presents, sequence := s.Book.Presents(t)
+	reasons := s.Gate.Why(t, s.Now())
+	out := make([]standing, len(presents))
+	for i, p := range presents {
+		purpose := &s.Declaration.Purposes[i]
+		out[i] = standing{
+			Purpose: string(purpose.ID), Text: purpose.Text, Basis: purpose.Basis.String(), State: p.State.String(),
+			Since: moment(p.At), Until: moment(p.Until), Synthetic: p.Synthetic,
+			Holds: reasons[i] == consent.Allowed, Reason: reasons[i].Code(), Why: reasons[i].String(),
+		}
+	}
+	return out, sequence
+}
+
+// moment returns a time of the book, nil for none.
+func moment(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	t := time.UnixMilli(ms).UTC()
+	return &t
+}
+
+func historyOf(r consent.Record) historyRecord {
+	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), Choices: make([]historyChoice, len(r.Choices))}
+	for i, c := range r.Choices {
+		h.Choices[i] = historyChoice{
+			Purpose: string(c.Purpose), State: c.State.String(), At: c.At.UTC(), Method: c.Method,
+			Notice: c.Notice, Language: c.Language, Proof: c.Proof, Synthetic: c.Synthetic,
+		}
+	}
+	return h
+}

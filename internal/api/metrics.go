@@ -1,0 +1,96 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what the API counts. No label holds anything that a client sent.
+type metrics struct {
+	requests *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+
+	badKeys, badOrigins   prometheus.Counter
+	badVisitors, badShops prometheus.Counter
+	limited, panics       prometheus.Counter
+}
+
+// The labels of a proof that does not hold.
+const (
+	proofVisitor = "visitor"
+	proofShop    = "shop"
+)
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "accord_http_auth_failures_total", Help: "Requests without a right to what they asked, by reason.",
+	}, []string{"reason"})
+	proofs := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "accord_http_bad_proofs_total", Help: "Proofs of who speaks that came and do not hold, by kind.",
+	}, []string{"proof"})
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "accord_http_requests_total", Help: "Requests by route and status.",
+		}, []string{"route", "code"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "accord_http_request_seconds", Help: "How long requests took, by route.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"route"}),
+		limited: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "accord_http_limited_total", Help: "Requests refused because a source asked too often.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "accord_http_panics_total", Help: "Requests that hit a fault of the program.",
+		}),
+	}
+	m.badKeys, m.badOrigins = refused.WithLabelValues("key"), refused.WithLabelValues("origin")
+	m.badVisitors, m.badShops = proofs.WithLabelValues(proofVisitor), proofs.WithLabelValues(proofShop)
+	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.panics)
+	return m
+}
+
+// routeMetrics are the metrics of one route, found once.
+type routeMetrics struct {
+	name    string
+	all     *metrics
+	latency prometheus.Observer
+	codes   [600]atomic.Pointer[prometheus.Counter] // by status
+}
+
+func (m *metrics) route(pattern string) *routeMetrics {
+	name := pattern
+	if name == "/" {
+		name = "other"
+	}
+	return &routeMetrics{name: name, all: m, latency: m.latency.WithLabelValues(name)}
+}
+
+// done counts one request.
+func (m *routeMetrics) done(status int, took time.Duration) {
+	if status == 0 {
+		status = http.StatusOK // the handler wrote nothing, so net/http says 200
+	}
+	status = min(max(status, 0), len(m.codes)-1)
+	c := m.codes[status].Load()
+	if c == nil {
+		made := m.all.requests.WithLabelValues(m.name, strconv.Itoa(status))
+		c = &made
+		m.codes[status].Store(c)
+	}
+	(*c).Inc()
+	m.latency.Observe(took.Seconds())
+}
+
+// methodOf returns the method of a mux pattern, "" for one that takes all.
+func methodOf(pattern string) string {
+	method, _, ok := strings.Cut(pattern, " ")
+	if !ok {
+		return ""
+	}
+	return method
+}

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"accord/internal/identity"
+)
+
+// person names one person in a body.
+type person struct {
+	UserID      string `json:"user_id,omitempty" minLength:"1" maxLength:"512" doc:"The shop's id of a customer"`
+	AnonymousID string `json:"anonymous_id,omitempty" minLength:"1" maxLength:"512" doc:"The id of a visitor who is not known"`
+}
+
+// identifier returns the one identifier, or says what is wrong.
+func (p person) identifier(location string) (identity.Identifier, error) {
+	id := identity.Identifier{Kind: identity.UserID, Value: p.UserID}
+	switch {
+	case p.UserID != "" && p.AnonymousID != "":
+		return identity.Identifier{}, invalid(location, "names a person twice: send user_id or anonymous_id, not both")
+	case p.UserID == "":
+		id = identity.Identifier{Kind: identity.AnonymousID, Value: p.AnonymousID}
+	}
+	switch {
+	case id.Value == "":
+		return identity.Identifier{}, invalid(location, "names nobody: send user_id or anonymous_id")
+	case len(id.Value) > identity.MaxIdentifier:
+		return identity.Identifier{}, invalid(location, "is longer than 512 bytes")
+	}
+	return id, nil
+}
+
+// find returns a person's token, and whether there is one.
+func (s *server) find(id identity.Identifier) (identity.Token, bool, error) {
+	t, ok, err := s.People.Find(s.People.Hasher().Lookup(id))
+	if err != nil {
+		return identity.Token{}, false, unavailable(err)
+	}
+	return t, ok, nil
+}
+
+// ensure returns a person's token, made if there was none.
+func (s *server) ensure(ctx context.Context, id identity.Identifier) (identity.Token, error) {
+	ts, err := s.People.Ensure(ctx, []identity.Lookup{s.People.Hasher().Lookup(id)})
+	if err != nil {
+		return identity.Token{}, unavailable(err)
+	}
+	return ts[0], nil
+}
+
+// unproven refuses what only the person may ask.
+var unproven = problem(http.StatusForbidden, codeUnproven,
+	"Only the person may ask this. Send a visitor token for an anonymous_id, the shop's signed token for a user_id, or a secret key from a server.")

@@ -1,0 +1,66 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"accord/internal/auth"
+	"accord/internal/catalog"
+	"accord/internal/consent"
+	"accord/internal/decide"
+	"accord/internal/identity"
+)
+
+// Keys tell which programs may speak. *auth.Keys are some.
+type Keys interface {
+	// Check finds a key by its plain text.
+	Check(plain string, now time.Time) (auth.Key, bool)
+	// Allows reports whether any key is open to pages of a web origin.
+	Allows(origin string, now time.Time) bool
+}
+
+// People finds the token of a person. *vault.Keys do.
+type People interface {
+	Hasher() *identity.Hasher
+	Find(l identity.Lookup) (identity.Token, bool, error)
+	// Ensure returns existing tokens or makes them, durable before it returns.
+	Ensure(ctx context.Context, ls []identity.Lookup) ([]identity.Token, error)
+}
+
+// Decider answers asks. *run.Runner does.
+type Decider interface {
+	Decide(ctx context.Context, who Subject, ask decide.Ask) (decide.Answer, error)
+}
+
+// Receipts reads receipts back. *run.Journal does.
+type Receipts interface {
+	// Read returns a receipt's JSON as it left and whom it is about, or
+	// run.ErrNoReceipt.
+	Read(ctx context.Context, id string) ([]byte, identity.Token, error)
+}
+
+// Choices records what people choose. *choices.Choices does.
+type Choices interface {
+	// Record makes choices durable and puts them into force before it returns.
+	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
+	// History returns all that a person chose, the oldest first.
+	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
+}
+
+// Collector takes events. *collect.Collector does.
+type Collector interface {
+	// Collect takes one request and returns when what is kept of it is durable.
+	// It must not keep the body, which is used again for other requests.
+	Collect(ctx context.Context, r CollectRequest) (CollectResult, error)
+	// Debug returns the last events of a source, without values.
+	Debug(source string) []Trace
+}
+
+// Catalog holds the products that answers are made of. *store.Store is one.
+type Catalog interface {
+	Get(id string) (catalog.Product, bool)
+	// Find returns at most limit products whose id or title begins with prefix.
+	Find(prefix string, limit int) []catalog.Product
+	// Put adds products or puts them in the place of others, durably.
+	Put(products []catalog.Product) error
+}

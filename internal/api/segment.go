@@ -1,0 +1,155 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"accord/internal/auth"
+)
+
+// kinds are Segment's calls, each at /v1/KIND.
+var kinds = []string{"identify", "track", "page", "screen", "group", "alias", "batch"}
+
+// success is Segment's answer.
+var success = []byte(`{"success":true}`)
+
+// collect returns the handler of one of Segment's routes.
+func (s *server) collect(kind string) func(x *exchange, r *http.Request) {
+	limit := maxSingle
+	if kind == "batch" {
+		limit = maxBatch
+	}
+	return func(x *exchange, r *http.Request) {
+		if err := s.collectOne(x, r, kind, limit); err != nil {
+			x.fail(s.asSegment(err))
+			return
+		}
+		x.Header()["Content-Type"] = hJSON
+		x.Write(success) //nolint:errcheck // the client is gone, and the events are kept
+	}
+}
+
+func (s *server) collectOne(x *exchange, r *http.Request, kind string, limit int) error {
+	received := s.Now()
+	// A key in the header is checked before anything is read for it.
+	plain := credentials(r)
+	if plain != "" {
+		if err := x.admit(r, plain); err != nil {
+			return err
+		}
+	}
+	b, err := readBody(r, limit)
+	if err != nil {
+		return err
+	}
+	defer b.release()
+	var said claims
+	if plain == "" || x.key.Kind == auth.Write {
+		var ok bool
+		if said, ok = scan(b.bytes, plain == ""); !ok && plain == "" {
+			return badJSON
+		}
+	}
+	if plain == "" {
+		if err := x.admit(r, said.writeKey); err != nil {
+			return err
+		}
+	}
+	visitor, shop := r.Header.Get(headerVisitor), r.Header.Get(headerShop)
+	if visitor == "" {
+		visitor = said.visitor
+	}
+	if shop == "" {
+		shop = said.shop
+	}
+	// A proof that does not hold is counted and proves nothing. To refuse it
+	// would lose the whole batch, since clients do not send it again.
+	x.prove(visitor, shop) //nolint:errcheck
+	ctx, cancel := s.within(r)
+	defer cancel()
+	_, err = s.Collector.Collect(ctx, CollectRequest{
+		Source: x.key.Source, Speaker: x.speaker, Kind: kind, Received: received, Body: b.bytes,
+	})
+	return err
+}
+
+var badJSON = problem(http.StatusBadRequest, codeBadJSON,
+	"The body is not one JSON object in UTF-8. Nothing of it was kept.")
+
+// asSegment gives errors the statuses by which Segment's clients know what to
+// do: 400 is never sent again, 429 and 5xx are.
+func (s *server) asSegment(err error) error {
+	p, ok := errors.AsType[*Problem](err)
+	switch {
+	case ok && p.Status == http.StatusRequestEntityTooLarge:
+		q := *p
+		q.Status, q.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
+		return &q
+	case ok:
+		return err
+	case errors.Is(err, errCollectTooLarge):
+		return problem(http.StatusBadRequest, codeTooLarge, "The batch holds more than a batch may: 2,500 events and 500 KiB. Send it in smaller parts; nothing of it was kept.")
+	case errors.Is(err, errCollectBadJSON):
+		return badJSON
+	case s.Busy(err):
+		return err
+	}
+	return unavailable(err)
+}
+
+// registerSegment puts Segment's routes on the mux and describes them by hand:
+// huma would refuse what real clients send.
+func (s *server) registerSegment(api huma.API) {
+	registry := api.OpenAPI().Components.Schemas
+	answer := registry.Schema(reflect.TypeFor[segmentAnswer](), true, "SegmentAnswer")
+	event := registry.Schema(reflect.TypeFor[segmentEvent](), true, "SegmentEvent")
+	batch := registry.Schema(reflect.TypeFor[segmentBatch](), true, "SegmentBatch")
+	for _, kind := range kinds {
+		in, limit := event, "32 KiB"
+		if kind == "batch" {
+			in, limit = batch, "500 KiB and 2,500 events"
+		}
+		s.handle("POST /v1/"+kind, s.collect(kind))
+		api.OpenAPI().AddOperation(&huma.Operation{
+			Method: http.MethodPost, Path: "/v1/" + kind, OperationID: "segment-" + kind, Tags: []string{"collect"},
+			Summary: "Segment's " + kind,
+			Description: "Takes what Segment's and RudderStack's clients send: JSON, plain or gzipped, whatever its labels, of at most " + limit +
+				" unzipped. The key comes as Basic, as Bearer, or as writeKey in the body. Each field that is declared and has a valid basis is kept, all else is dropped and counted; one bad event does not fail its batch. A 200 is sent when all that is kept is on disk. 429 and 503 carry Retry-After, and nothing was kept.",
+			Security:    []map[string][]string{{"key": {}}, {"basic": {}}, {}},
+			Parameters:  proofParameters(),
+			RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: in}, "text/plain": {Schema: in}, "application/x-www-form-urlencoded": {Schema: in}}},
+			Responses:   responses(registry, "Taken", answer, 400, 401, 403, 408, 429, 503),
+		})
+	}
+}
+
+type segmentAnswer struct {
+	Success bool `json:"success" doc:"Always true"`
+}
+
+type segmentEvent struct {
+	_ struct{} `additionalProperties:"true"`
+
+	WriteKey    string         `json:"writeKey,omitempty" doc:"The API key, where no Authorization field comes"`
+	MessageID   string         `json:"messageId,omitempty" doc:"The same id within a day is the same message"`
+	UserID      string         `json:"userId,omitempty"`
+	AnonymousID string         `json:"anonymousId,omitempty"`
+	Event       string         `json:"event,omitempty" doc:"The event's name; needed by track"`
+	Properties  map[string]any `json:"properties,omitempty"`
+	Traits      map[string]any `json:"traits,omitempty"`
+	Context     map[string]any `json:"context,omitempty" doc:"context.consent is honoured; context.accord.visitor and context.accord.shop_token prove who speaks"`
+	Timestamp   string         `json:"timestamp,omitempty" format:"date-time"`
+	SentAt      string         `json:"sentAt,omitempty" format:"date-time"`
+}
+
+type segmentBatch struct {
+	_ struct{} `additionalProperties:"true"`
+
+	WriteKey string         `json:"writeKey,omitempty" doc:"The API key, where no Authorization field comes"`
+	Batch    []segmentEvent `json:"batch" doc:"Events, each with its type"`
+	Context  map[string]any `json:"context,omitempty" doc:"Merged into the context of each event"`
+	SentAt   string         `json:"sentAt,omitempty" format:"date-time"`
+}

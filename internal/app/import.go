@@ -1,0 +1,301 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"accord/internal/collect"
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/event"
+	"accord/internal/identity"
+	"accord/internal/retail"
+)
+
+// ImportOptions say on what basis history is kept. Exactly one of Basis,
+// Consents and Simulate is set, since a file of orders has no consents in it.
+type ImportOptions struct {
+	File     string
+	Basis    string  // keep what this legal basis covers, such as "contract"
+	Consents string  // a CSV of choices: customer_id,purpose,state,at,method,notice
+	Simulate float64 // share of customers, 0 < share ≤ 1, who "consent"
+	Seed     uint64
+	Progress func(done, total int64) // bytes read; may be nil
+}
+
+// ImportReport is what an import did.
+type ImportReport struct {
+	Lines     int            `json:"lines"`
+	Kept      int            `json:"kept"`      // lines of which something was kept now
+	Repeated  int            `json:"repeated"`  // lines that an earlier import had brought
+	Dropped   map[string]int `json:"dropped"`   // lines by reason
+	Fields    map[string]int `json:"fields"`    // fields of kept lines that were dropped, by reason
+	Customers int            `json:"customers"` // customers with a choice in this import
+	Products  int            `json:"products"`  // products added to the catalogue
+	Synthetic bool           `json:"synthetic"` // the choices were simulated
+}
+
+// importEvent is the declared event that an order line becomes.
+const importEvent = "Product Purchased"
+
+// importBatch is how many lines become durable together.
+const importBatch = 2000
+
+// ImportRetail reads a file in the layout of the UCI Online Retail data.
+func (h *House) ImportRetail(ctx context.Context, o ImportOptions) (ImportReport, error) {
+	report := ImportReport{Dropped: map[string]int{}, Fields: map[string]int{}}
+	basis, err := h.importBasis(o)
+	if err != nil {
+		return report, err
+	}
+	f, err := os.Open(o.File)
+	if err != nil {
+		return report, err
+	}
+	defer f.Close()
+	if report.Customers, err = h.importChoices(ctx, f, o); err != nil {
+		return report, err
+	}
+	report.Synthetic = o.Simulate > 0
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return report, err
+	}
+	in := importer{house: h, basis: basis, report: &report}
+	summary, err := retail.Read(f, in.line(ctx), o.Progress)
+	if err == nil {
+		err = in.flush(ctx)
+	}
+	report.Lines = summary.Lines
+	for reason, n := range summary.Dropped {
+		report.Dropped[reason] += n
+	}
+	if err != nil {
+		return report, err
+	}
+	products := in.products.Products()
+	report.Products = len(products)
+	if err := h.catalog.Put(products); err != nil {
+		return report, fmt.Errorf("catalogue: %w", err)
+	}
+	return report, h.CatchUp(ctx)
+}
+
+// importBasis checks the options against each other and the directory.
+func (h *House) importBasis(o ImportOptions) (declare.Basis, error) {
+	chosen := 0
+	for _, set := range []bool{o.Basis != "", o.Consents != "", o.Simulate != 0} {
+		if set {
+			chosen++
+		}
+	}
+	if chosen != 1 {
+		return 0, &UsageError{"a file of orders has no consents in it: say on what basis it is kept with exactly one of --basis contract, --consents FILE, or (for trying things out) --simulate-consent 0.7"}
+	}
+	if o.Simulate != 0 {
+		if o.Simulate < 0 || o.Simulate > 1 {
+			return 0, &UsageError{"--simulate-consent takes a share above 0 and at most 1"}
+		}
+		if h.directory.Kind == Production {
+			return 0, fmt.Errorf("data directory %s is a production directory: simulated consents are refused there; use one made with `accord init --kind evaluation`, or let import make it with --kind evaluation", h.directory.Path)
+		}
+	}
+	if o.Basis == "" {
+		return 0, nil
+	}
+	basis, ok := declare.ParseBasis(o.Basis)
+	if !ok || basis == declare.Consent {
+		return 0, &UsageError{fmt.Sprintf("--basis %s: name a basis that needs no choice: contract, legal_obligation, legitimate_interest or opt_out; consents come with --consents FILE", o.Basis)}
+	}
+	return basis, nil
+}
+
+// UsageError is a mistake in how a command was called.
+type UsageError struct{ Text string }
+
+// Error returns the text.
+func (e *UsageError) Error() string { return e.Text }
+
+// importChoices records the choices that come with an import, or the simulated
+// ones, before any line is read: a line is admitted by the choice that held at
+// its own time.
+func (h *House) importChoices(ctx context.Context, f *os.File, o ImportOptions) (int, error) {
+	switch {
+	case o.Consents != "":
+		return h.importConsents(ctx, o.Consents)
+	case o.Simulate > 0:
+		return h.simulateConsents(ctx, f, o)
+	}
+	return 0, nil
+}
+
+func (h *House) importConsents(ctx context.Context, name string) (int, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	lines, err := retail.ReadConsents(f)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	people := map[string][]consent.Choice{}
+	for _, l := range lines {
+		if _, ok := h.declaration.Purpose(declare.PurposeID(l.Purpose)); !ok {
+			return 0, fmt.Errorf("%s: the declaration has no purpose %q", name, l.Purpose)
+		}
+		state, ok := consent.ParseState(l.State)
+		if !ok {
+			return 0, fmt.Errorf("%s: a choice is given, refused, withdrawn or objected, not %q", name, l.State)
+		}
+		people[l.Customer] = append(people[l.Customer], consent.Choice{
+			Purpose: declare.PurposeID(l.Purpose), State: state, At: l.At, Method: l.Method, Notice: l.Notice, Proof: "import",
+		})
+	}
+	return len(people), h.recordMany(ctx, people)
+}
+
+// simulateConsents finds each customer's first order and lets a share of them
+// consent just before it to every purpose that runs on consent. Every choice is
+// marked synthetic.
+func (h *House) simulateConsents(ctx context.Context, f *os.File, o ImportOptions) (int, error) {
+	first := map[string]time.Time{}
+	_, err := retail.Read(f, func(l retail.Line) error {
+		if at, ok := first[l.Customer]; !ok || l.At.Before(at) {
+			first[l.Customer] = l.At
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		return 0, err
+	}
+	people := map[string][]consent.Choice{}
+	for customer, at := range first {
+		state := consent.Refused
+		if retail.SimulateConsent(o.Seed, o.Simulate, customer) {
+			state = consent.Given
+		}
+		for _, p := range h.declaration.Purposes {
+			if p.Basis == declare.Consent {
+				people[customer] = append(people[customer], consent.Choice{
+					Purpose: p.ID, State: state, At: at.Add(-time.Second), Method: "simulated", Notice: h.declaration.Hash, Synthetic: true, Proof: "none: simulated",
+				})
+			}
+		}
+	}
+	return len(people), h.recordMany(ctx, people)
+}
+
+// recordMany records the choices of many people, several at a time so that they
+// share the log's throughput. A choice that is in force already is not recorded
+// again, so that a repeated import changes nothing.
+func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choice) error {
+	type job struct {
+		id      string
+		choices []consent.Choice
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	jobs := make(chan job)
+	done := make(chan struct{})
+	const workers = 64
+	for range workers {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for j := range jobs {
+				if err := h.recordOne(ctx, j.id, j.choices); err != nil {
+					cancel(err)
+				}
+			}
+		}()
+	}
+	for id, choices := range people {
+		if ctx.Err() != nil {
+			break
+		}
+		jobs <- job{id, choices}
+	}
+	close(jobs)
+	for range workers {
+		<-done
+	}
+	return context.Cause(ctx)
+}
+
+func (h *House) recordOne(ctx context.Context, user string, choices []consent.Choice) error {
+	lookup := h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: user})
+	tokens, err := h.keys.Ensure(ctx, []identity.Lookup{lookup})
+	if err != nil {
+		return err
+	}
+	present, _ := h.book.Presents(tokens[0])
+	news := choices[:0:0]
+	for _, c := range choices {
+		i, _ := h.declaration.Purpose(c.Purpose)
+		if p := present[i]; p.State == c.State && p.Synthetic == c.Synthetic {
+			continue
+		}
+		news = append(news, c)
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	_, err = h.choices.Record(ctx, tokens[0], news)
+	return err
+}
+
+// importer turns order lines into events, a batch at a time.
+type importer struct {
+	house    *House
+	basis    declare.Basis
+	report   *ImportReport
+	batch    []collect.Line
+	products retail.Products
+}
+
+func (i *importer) line(ctx context.Context) func(retail.Line) error {
+	return func(l retail.Line) error {
+		i.products.Add(l)
+		i.batch = append(i.batch, collect.Line{
+			Source: l.Source, ID: fmt.Sprint(l.Number),
+			User:  identity.Identifier{Kind: identity.UserID, Value: l.Customer},
+			Event: importEvent, At: l.At,
+			Fields: []collect.NamedValue{
+				{Path: "order_id", Value: event.Value{Kind: event.ValueString, Text: l.Invoice}},
+				{Path: "product_id", Value: event.Value{Kind: event.ValueString, Text: l.Code}},
+				{Path: "quantity", Value: event.Value{Kind: event.ValueInteger, Int: int64(l.Quantity)}},
+				{Path: "price", Value: event.Value{Kind: event.ValueNumber, Num: float64(l.Price) / 100}},
+			},
+		})
+		if len(i.batch) < importBatch {
+			return nil
+		}
+		return i.flush(ctx)
+	}
+}
+
+func (i *importer) flush(ctx context.Context) error {
+	if len(i.batch) == 0 {
+		return nil
+	}
+	r, err := i.house.collector.Import(ctx, i.batch, i.basis)
+	if err != nil {
+		return err
+	}
+	i.batch = i.batch[:0]
+	i.report.Kept += r.Kept
+	i.report.Repeated += r.Duplicate
+	for reason, n := range r.Lines {
+		i.report.Dropped[reason] += n
+	}
+	for reason, n := range r.Fields {
+		i.report.Fields[reason] += n
+	}
+	return nil
+}
+
+// errNothing is returned by commands that find no data to work on.
+var errNothing = errors.New("nothing to work on: no customer has consented to model_training with a purchase on record; import orders with --consents FILE or, in an evaluation directory, --simulate-consent 0.7")

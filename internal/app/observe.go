@@ -1,0 +1,73 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"accord/internal/consent"
+)
+
+// observe registers the house's own figures. They are read when somebody asks
+// and cost nothing otherwise.
+func (h *House) observe(r *prometheus.Registry) {
+	counter := func(name, help string, read func() float64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "accord", Name: name, Help: help}, read))
+	}
+	gauge := func(name, help string, read func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "accord", Name: name, Help: help}, read))
+	}
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	counter("log_frames_total", "Frames made durable.", func() float64 { return float64(h.log.Stats().Frames) })
+	counter("log_records_total", "Records made durable.", func() float64 { return float64(h.log.Stats().Records) })
+	counter("log_bytes_total", "Bytes of frames made durable.", func() float64 { return float64(h.log.Stats().Bytes) })
+	gauge("log_queue", "Records that wait for the disk.", func() float64 { return float64(h.log.Stats().Queued) })
+
+	counter("receipts_written_total", "Receipts made durable.", func() float64 { return float64(h.journal.Stats().Written) })
+	counter("receipts_lost_total", "Receipts that left in an answer and could not be kept.", func() float64 { return float64(h.journal.Stats().Lost) })
+	gauge("receipts_queue", "Receipts that wait for the disk.", func() float64 { return float64(h.journal.Stats().Queued) })
+	gauge("receipt_gap", "1 when the last run did not end in order, so that receipts of its last second may not be kept.", func() float64 {
+		if h.gap != nil {
+			return 1
+		}
+		return 0
+	})
+	gauge("model_people", "People whom the newest model was learnt from.", func() float64 { return float64(h.learner.people.Load()) })
+	gauge("model_learnt_timestamp_seconds", "When the newest model was learnt.", func() float64 { return float64(h.learner.trained.Load()) })
+	gauge("people_with_choices", "People who have made a choice.", func() float64 { return float64(h.book.Count()) })
+	r.MustRegister(&byReason{house: h})
+}
+
+// byReason are the counters that have a reason as label.
+type byReason struct{ house *House }
+
+var (
+	decisions = prometheus.NewDesc("accord_decisions_total", "Answers released, by whether they were personal and the gate's reason.", []string{"personal", "reason"}, nil)
+	redone    = prometheus.NewDesc("accord_decisions_redone_total", "Personal answers thrown away at the fence because a choice changed.", nil, nil)
+	doubts    = prometheus.NewDesc("accord_decisions_doubtful_total", "Answers that left un-personal because the vault could not be read.", nil, nil)
+	dropped   = prometheus.NewDesc("accord_collect_total", "What was collected, by outcome: events and fields, kept and dropped by reason.", []string{"outcome"}, nil)
+)
+
+// Describe lists the counters.
+func (b *byReason) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{decisions, redone, doubts, dropped} {
+		to <- d
+	}
+}
+
+// Collect reads the counters.
+func (b *byReason) Collect(to chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	c := b.house.runner.Counts()
+	count(decisions, c.Personal, "true", consent.Allowed.Code())
+	for i, n := range c.Unpersonal {
+		count(decisions, n, "false", consent.Reason(i).Code())
+	}
+	count(redone, c.Redone)
+	count(doubts, c.Doubts)
+	for outcome, n := range b.house.collector.Counts() {
+		count(dropped, n, outcome)
+	}
+}

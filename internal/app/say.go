@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+)
+
+// Client speaks to the API, of a running server or of a house in this process:
+// the commands `decide` and `consent` take the same way as any other caller.
+type Client struct {
+	base string // "" for the house
+	key  string
+	http http.Handler
+}
+
+// NewClient returns a client of a running server. The key is a secret key.
+func NewClient(server, key string) (*Client, error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, &UsageError{"--server takes the address of a running accord, such as http://127.0.0.1:8080"}
+	}
+	if key == "" {
+		return nil, &UsageError{"--server needs a secret key: make one with `accord key add --kind secret` and give it with --key or ACCORD_KEY"}
+	}
+	return &Client{base: strings.TrimRight(server, "/"), key: key}, nil
+}
+
+// Do sends one request and writes the answer's JSON to out, indented. An answer
+// that is not 2xx becomes an error with the server's own words.
+func (c *Client) Do(ctx context.Context, method, path string, body any, out io.Writer) error {
+	var payload io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		payload = strings.NewReader(string(b))
+	}
+	base := c.base
+	if base == "" {
+		base = "http://house"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, payload)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	status, answer, err := c.send(req)
+	if err != nil {
+		return err
+	}
+	if status/100 != 2 {
+		var problem struct{ Title, Detail string }
+		if json.Unmarshal(answer, &problem) == nil && problem.Detail != "" {
+			return fmt.Errorf("%s: %s", problem.Title, problem.Detail)
+		}
+		return fmt.Errorf("the server answered %d", status)
+	}
+	var pretty any
+	if err := json.Unmarshal(answer, &pretty); err != nil {
+		return fmt.Errorf("the server's answer is not JSON: %w", err)
+	}
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(pretty)
+}
+
+func (c *Client) send(req *http.Request) (int, []byte, error) {
+	if c.http != nil {
+		w := httptest.NewRecorder()
+		c.http.ServeHTTP(w, req)
+		return w.Code, w.Body.Bytes(), nil
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("no answer from %s: is accord serving there? %w", c.base, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	return resp.StatusCode, b, err
+}

@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"accord/internal/api"
+	"accord/internal/eventlog"
+)
+
+// ServeOptions are the server's own.
+type ServeOptions struct {
+	Config
+	Listen          string // host:port; port 0 takes a free one
+	TLSCert, TLSKey string // PEM files, both or neither
+}
+
+// servingOn starts the line that says where the server is.
+const servingOn = "Accord serves on "
+
+// drain is how long requests under way may take when the server stops.
+const drain = 10 * time.Second
+
+// Serve opens the data directory and answers until ctx ends or the house fails.
+// It stops in order: no new connections, requests under way answered, everything
+// acknowledged on disk.
+func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
+	if (o.TLSCert == "") != (o.TLSKey == "") {
+		return &UsageError{"--tls-cert and --tls-key go together"}
+	}
+	h, err := Open(ctx, o.Config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	handler, err := h.handler(h.access)
+	if err != nil {
+		return err
+	}
+	h.learner.run()
+	if h.directory.Kind != Production {
+		fmt.Fprintf(talk, "This is a %s directory: choices in it may be simulated.\n", h.directory.Kind)
+	}
+	return h.serve(ctx, o, handler, talk)
+}
+
+// serve answers with handler until ctx ends or the house fails.
+func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler, talk io.Writer) error {
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", o.Listen, err)
+	}
+	server := api.Server(handler)
+	streams, endStreams := context.WithCancel(context.Background())
+	defer endStreams()
+	server.BaseContext = func(net.Listener) context.Context { return streams }
+	ended := make(chan error, 1)
+	go func() {
+		if o.TLSCert != "" {
+			ended <- server.ServeTLS(listener, o.TLSCert, o.TLSKey)
+		} else {
+			ended <- server.Serve(listener)
+		}
+	}()
+	scheme := "http"
+	if o.TLSCert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintf(talk, "%s%s://%s (stop with Ctrl-C)\n", servingOn, scheme, listener.Addr())
+	var fault error
+	select {
+	case <-ctx.Done():
+	case fault = <-h.fault:
+	case err := <-ended:
+		return err
+	}
+	server.RegisterOnShutdown(endStreams) // event streams never end by themselves
+	stopping, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		fault = errors.Join(fault, fmt.Errorf("some requests did not end in time: %w", err))
+	}
+	return fault
+}
+
+// handler returns the API over this house for callers with the given keys.
+func (h *House) handler(keys api.Keys) (http.Handler, error) {
+	registry := prometheus.NewRegistry()
+	h.observe(registry)
+	return api.New(api.Config{
+		Declaration: h.declaration, Gate: h.gate, Book: h.book,
+		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
+		Choices: h.choices, Catalog: h.catalog, Visitors: h.visitors, Shop: h.shop,
+		Probe: h.log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
+		ModelsWithin: time.Until(h.learner.deadline(time.Now())),
+		Metrics:      registry, Logger: h.logger, Now: h.clock.Now,
+	})
+}

@@ -1,0 +1,320 @@
+package recommend
+
+import (
+	"math"
+	"slices"
+
+	"accord/internal/decide"
+	"accord/internal/declare"
+	"accord/internal/profile"
+)
+
+const (
+	// maxSources is how many items of a history are scored: the newest ones. It
+	// bounds the time of an answer.
+	maxSources = 512
+	// maxReasons is how many reasons an item gets.
+	maxReasons = 3
+)
+
+// source is one item that speaks for others.
+type source struct {
+	item    uint16
+	action  declare.Action // the strongest thing that the person did with it
+	session bool           // of the present session, whoever the person is
+	newest  int64
+	like    int64 // time of the newest like, and of the newest dislike
+	dislike int64
+	bought  bool
+	weight  float32 // factor of the item's row
+	repeats float64 // purchases, halved every half-life
+}
+
+// scratch is what an answer needs beside the model. It grows with the model and
+// is used again.
+type scratch struct {
+	scores  []float32
+	slot    []uint16 // item → 1 + position in sources
+	place   []uint8  // item → 1 + position in the answer
+	sources []source
+	top     []ranked
+	causes  []causes
+}
+
+// ranked is an item on its way into the answer.
+type ranked struct {
+	score float32
+	item  uint16
+}
+
+// less orders the answer: higher scores first, equal ones by frequency.
+func (a ranked) before(b ranked) bool {
+	return a.score > b.score || a.score == b.score && a.item < b.item
+}
+
+func (s *scratch) grow(n int) {
+	if len(s.scores) < n {
+		s.scores, s.slot, s.place = make([]float32, n), make([]uint16, n), make([]uint8, n)
+	}
+}
+
+// release forgets who was answered before the scratch is used for the next.
+func (s *scratch) release() {
+	clear(s.sources)
+	s.sources = s.sources[:0]
+}
+
+func (s *scratch) answer(m *Model, q *Question) decide.Result {
+	if m == nil {
+		return decide.Result{Items: []decide.Item{}, Used: []decide.Use{}}
+	}
+	r := decide.Result{Model: m.version}
+	s.grow(len(m.items))
+	used := s.gather(m, q)
+	prior := s.score(m, q)
+	s.exclude(m, q)
+	s.best(len(m.items), m, q)
+	s.explain(m, prior)
+	r.Items = s.items(m)
+	r.Used, r.Personal = used.list()
+	for i := range s.sources {
+		s.slot[s.sources[i].item] = 0
+	}
+	return r
+}
+
+// uses counts the interactions that an answer rests on by action.
+type uses [len(actions)]int
+
+func (u *uses) list() (out []decide.Use, any bool) {
+	out = make([]decide.Use, 0, 2)
+	for a, n := range u {
+		if n > 0 {
+			out = append(out, decide.Use{Kind: actions[a], Count: n})
+		}
+	}
+	return out, len(out) > 0
+}
+
+// gather turns session and history into sources.
+func (s *scratch) gather(m *Model, q *Question) (used uses) {
+	for _, id := range q.Moment.Session {
+		if i, ok := m.index[id]; ok {
+			if x := s.source(i); !x.session {
+				x.session, x.weight, x.newest = true, 1, math.MaxInt64
+			}
+		}
+	}
+	newest := int64(math.MinInt64)
+	for i := range q.History {
+		newest = max(newest, q.History[i].At)
+	}
+	perDay := -1 / (m.blend.RepeatHalfLife * day)
+	for i := range q.History {
+		x := &q.History[i]
+		at, ok := m.index[x.Item]
+		if !ok || int(x.Action) >= len(used) || x.Action == declare.NoAction {
+			continue
+		}
+		// An item that says nothing for any other is used only if it was bought or
+		// is to be kept away.
+		if m.speaks(at) || x.Action == declare.Purchase || x.Action == declare.Dislike {
+			used[x.Action]++
+		}
+		s.source(at).add(x, float64(newest-x.At)*perDay)
+	}
+	if len(s.sources) > maxSources {
+		s.dropOldest()
+	}
+	return used
+}
+
+// source returns the place of an item among the sources.
+func (s *scratch) source(item uint16) *source {
+	if at := s.slot[item]; at != 0 {
+		return &s.sources[at-1]
+	}
+	s.sources = append(s.sources, source{item: item, newest: math.MinInt64})
+	s.slot[item] = uint16(len(s.sources))
+	return &s.sources[len(s.sources)-1]
+}
+
+// add counts one interaction; halvings is its age as a negative power of two.
+func (x *source) add(seen *profile.Interaction, halvings float64) {
+	x.newest = max(x.newest, seen.At)
+	switch seen.Action {
+	case declare.Dislike:
+		x.dislike = max(x.dislike, seen.At+1)
+		return
+	case declare.Like:
+		x.like = max(x.like, seen.At+1)
+	case declare.Purchase:
+		x.bought = true
+		x.repeats += math.Exp2(halvings)
+	}
+	if w := strength(seen.Action); w > x.weight || w == x.weight && seen.Action > x.action {
+		x.weight, x.action = max(w, x.weight), seen.Action
+	}
+}
+
+// disliked reports whether the person's last word on the item was a dislike.
+func (x *source) disliked() bool { return x.dislike > x.like }
+
+// dropOldest keeps the newest sources to score. The others still say what was
+// bought and disliked, so they stay with no weight.
+func (s *scratch) dropOldest() {
+	order := make([]int, len(s.sources))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		x, y := &s.sources[a], &s.sources[b]
+		switch {
+		case x.newest > y.newest, x.newest == y.newest && x.item < y.item:
+			return -1
+		}
+		return 1
+	})
+	for _, i := range order[maxSources:] {
+		s.sources[i].weight = 0
+	}
+}
+
+// score fills the scores and returns the prior that they began with.
+func (s *scratch) score(m *Model, q *Question) (prior priors) {
+	if len(m.items) == 0 {
+		return prior
+	}
+	prior = m.priors(&q.Moment)
+	scores := s.scores[:len(m.items)]
+	copy(scores, prior.row)
+	if prior.lift != nil {
+		for j, lift := range prior.lift[:len(scores)] {
+			scores[j] *= lift
+		}
+	}
+	for i := range s.sources {
+		x := &s.sources[i]
+		if x.disliked() {
+			continue
+		}
+		targets, values := m.weights.Row(int(x.item))
+		values = values[:len(targets)]
+		w := x.weight
+		for k, j := range targets {
+			scores[j] += w * values[k]
+		}
+		scores[x.item] += x.again(m)
+	}
+	return prior
+}
+
+// again is what an item's own purchases add to its score: nothing for none, and
+// ever less for each further one.
+func (x *source) again(m *Model) float32 {
+	if x.repeats == 0 {
+		return 0
+	}
+	return float32(m.blend.Repeat * x.repeats / (x.repeats + 1))
+}
+
+// priors is what items start with: a row, times a lift where there is one.
+type priors struct{ row, lift []float32 }
+
+func (p priors) at(item uint16) float32 {
+	if p.lift != nil {
+		return p.row[item] * p.lift[item]
+	}
+	return p.row[item]
+}
+
+func (m *Model) priors(at *decide.Moment) (p priors) {
+	p.row = m.prior[0]
+	if !at.Time.IsZero() {
+		p.row = m.prior[bucket(at.Time.UnixMilli())]
+	}
+	if at.Place != "" {
+		p.lift = m.places[at.Place]
+	}
+	return p
+}
+
+var never = float32(math.Inf(-1))
+
+// exclude takes items out of the answer: those that the ask names, those of the
+// session (they are before the customer's eyes), what the person dislikes, and
+// what they bought where only new things are wanted.
+func (s *scratch) exclude(m *Model, q *Question) {
+	newOnly := q.NewOnly || m.newOnly
+	for i := range s.sources {
+		if x := &s.sources[i]; x.session || x.disliked() || newOnly && x.bought {
+			s.scores[x.item] = never
+		}
+	}
+	for _, id := range q.Exclude {
+		if i, ok := m.index[id]; ok {
+			s.scores[i] = never
+		}
+	}
+}
+
+// best finds the items of the answer, in order. The heap's root is the worst of
+// those found, so that nearly every item costs one comparison.
+func (s *scratch) best(n int, m *Model, q *Question) {
+	s.top = s.top[:0]
+	limit := q.limit()
+	if limit == 0 {
+		return
+	}
+	worst := never
+	for j, score := range s.scores[:n] {
+		if score <= worst || q.Show != nil && !q.Show(m.items[j]) {
+			continue
+		}
+		next := ranked{score, uint16(j)}
+		if len(s.top) < limit {
+			s.top = append(s.top, next)
+			siftUp(s.top)
+		} else {
+			s.top[0] = next
+			siftDown(s.top)
+		}
+		if len(s.top) == limit {
+			worst = s.top[0].score
+		}
+	}
+	slices.SortFunc(s.top, func(a, b ranked) int {
+		if a.before(b) {
+			return -1
+		}
+		return 1
+	})
+}
+
+func siftUp(h []ranked) {
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h[up].before(h[i]) {
+			return
+		}
+		h[up], h[i] = h[i], h[up]
+		i = up
+	}
+}
+
+func siftDown(h []ranked) {
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= len(h) {
+			return
+		}
+		if down+1 < len(h) && h[down].before(h[down+1]) {
+			down++
+		}
+		if !h[i].before(h[down]) {
+			return
+		}
+		h[i], h[down] = h[down], h[i]
+		i = down
+	}
+}

@@ -1,0 +1,96 @@
+package recommend
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"accord/internal/decide"
+	"accord/internal/declare"
+	"accord/internal/profile"
+)
+
+// Engine answers from the present model. It implements [decide.Engine] and is
+// safe for concurrent use; models are swapped while it answers.
+type Engine struct {
+	show     func(id string) bool
+	model    atomic.Pointer[Model]
+	fallback atomic.Pointer[[]string]
+	newOnly  atomic.Pointer[[]declare.PurposeID]
+	pool     sync.Pool // *scratch
+}
+
+var _ decide.Engine = (*Engine)(nil)
+
+// New returns an engine without a model. catalog tells whether a product may be
+// shown (it exists and is in stock); nil shows all. It is called for the few
+// products that would be answered and must be fast and safe for concurrent use.
+// fallback are products in the order in which they are answered while there is
+// no model, and after all that a model knows.
+func New(catalog func(id string) bool, fallback ...string) *Engine {
+	e := &Engine{show: catalog}
+	e.SetFallback(fallback)
+	return e
+}
+
+// Name returns "recommend".
+func (e *Engine) Name() string { return "recommend" }
+
+// Swap puts a model in force; nil takes the present one away. Answers under way
+// end with the model that they began with.
+func (e *Engine) Swap(m *Model) { e.model.Store(m) }
+
+// Model returns the model in force, or nil.
+func (e *Engine) Model() *Model { return e.model.Load() }
+
+// SetFallback replaces the products that are answered where the model has none.
+func (e *Engine) SetFallback(ids []string) {
+	own := slices.Clone(ids)
+	e.fallback.Store(&own)
+}
+
+// SetNewOnly names the purposes under which nothing is answered that the person
+// has bought, such as a page of discoveries.
+func (e *Engine) SetNewOnly(purposes ...declare.PurposeID) {
+	own := slices.Clone(purposes)
+	e.newOnly.Store(&own)
+}
+
+// Decide answers ask. It fails only when ctx has ended.
+func (e *Engine) Decide(ctx context.Context, ask decide.Ask, view profile.View) (decide.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return decide.Result{}, err
+	}
+	q := Question{Ask: ask, Show: e.show}
+	if view.Personal() {
+		q.History = view.Interactions()
+	}
+	if p := e.newOnly.Load(); p != nil {
+		q.NewOnly = slices.Contains(*p, ask.Purpose)
+	}
+	s, _ := e.pool.Get().(*scratch)
+	if s == nil {
+		s = new(scratch)
+	}
+	r := s.answer(e.model.Load(), &q)
+	s.release()
+	e.pool.Put(s)
+	r.Items = top(r.Items, *e.fallback.Load(), &q)
+	return r, nil
+}
+
+// top adds products of the fallback to an answer that is too short. They have no
+// score and no reason but their place in the list.
+func top(items []decide.Item, fallback []string, q *Question) []decide.Item {
+	for _, id := range fallback {
+		if len(items) >= q.limit() {
+			break
+		}
+		known := slices.ContainsFunc(items, func(x decide.Item) bool { return x.ID == id })
+		if !known && q.permits(id) {
+			items = append(items, decide.Item{ID: id, Reasons: []decide.Reason{}})
+		}
+	}
+	return items
+}

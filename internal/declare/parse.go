@@ -1,0 +1,410 @@
+package declare
+
+import (
+	"cmp"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"unicode"
+
+	"go.yaml.in/yaml/v4"
+
+	"accord/internal/identity"
+)
+
+// Parse reads a declaration strictly. The name stands in the errors, each of
+// which is an *[Error] with its line; several are joined, in the order of the
+// lines. Without an error the declaration is whole: every field has a purpose,
+// a retention and a class, and every name has a number of its own.
+func Parse(name string, b []byte) (*Declaration, error) {
+	s := &source{file: name}
+	d := &Declaration{}
+	if root := s.root(b); root != nil {
+		s.declaration(root, d)
+	}
+	if len(s.faults) > 0 {
+		return nil, s.err()
+	}
+	d.Hash = d.hash()
+	return d, nil
+}
+
+// declaration reads the sections in the order in which they need each other.
+func (s *source) declaration(root *yaml.Node, d *Declaration) {
+	top := s.object(root, "the declaration",
+		"version", "controller", "receipts", "shop_keys", "purposes", "attributes", "events", "context")
+	if top == nil {
+		return
+	}
+	s.version(root, top["version"])
+	s.controller(root, top["controller"], d)
+	s.receipts(root, top["receipts"], d)
+	if n := top["shop_keys"]; n != nil {
+		s.shopKeys(n, d)
+	}
+	purposes := s.purposes(root, top["purposes"], d)
+	f := fields{source: s, purposes: purposes, names: map[NameID]name{}}
+	if n := top["attributes"]; n != nil {
+		d.Attributes = f.section(n, "attributes", "trait/", true)
+	}
+	if n := top["context"]; n != nil {
+		d.Context = f.section(n, "context", "context/", true)
+	}
+	if n := top["events"]; n != nil {
+		f.events(n, d)
+	}
+	if len(s.faults) == 0 {
+		d.indexNames()
+		s.classes(root, d)
+	}
+}
+
+func (s *source) version(root, n *yaml.Node) {
+	switch {
+	case n == nil:
+		s.fault(root, "the declaration has no version: write \"version: 1\"")
+	case n.Kind != yaml.ScalarNode || n.Value != "1" || n.ShortTag() != "!!int":
+		s.fault(n, "version must be 1, the only one that this Accord reads")
+	}
+}
+
+func (s *source) controller(root, n *yaml.Node, d *Declaration) {
+	if n == nil {
+		s.fault(root, "the declaration has no controller: say who answers for the data, with id, name, contact and country")
+		return
+	}
+	const what = "the controller"
+	m := s.object(n, what, "id", "name", "contact", "country")
+	if m == nil {
+		return
+	}
+	id, ok := s.need(n, m, what, "id")
+	if ok && !isID(id) {
+		s.fault(m["id"], "the controller's id %s must be %s", quote(id), idWords)
+	}
+	brand, _ := s.need(n, m, what, "name")
+	contact, _ := s.need(n, m, what, "contact")
+	country, ok := s.need(n, m, what, "country")
+	if ok && !(len(country) == 2 && isUpper(country[0]) && isUpper(country[1])) {
+		s.fault(m["country"], "country %s must be two capital letters of ISO 3166, such as DE", quote(country))
+	}
+	d.Controllers = []ControllerInfo{{ID: identity.Controller(id), Name: brand, Contact: contact, Country: country}}
+}
+
+func (s *source) receipts(root, n *yaml.Node, d *Declaration) {
+	if n == nil {
+		s.fault(root, "the declaration has no receipts: say how long they are kept, such as \"receipts: {retention: 36 months}\"")
+		return
+	}
+	m := s.object(n, "receipts", "retention")
+	if m != nil {
+		d.ReceiptRetention = s.period(n, m, "receipts", "retention")
+	}
+}
+
+// shopKeys reads the keys one by one, so that a bad one is named by its line.
+func (s *source) shopKeys(n *yaml.Node, d *Declaration) {
+	for _, e := range s.list(n, "shop_keys") {
+		if _, err := identity.ParseShopKeys([]string{e.key}); err != nil {
+			s.fault(e.at, "an entry of shop_keys is not a key that can be used: %v", err)
+			continue
+		}
+		block, _ := pem.Decode([]byte(e.key))
+		d.ShopKeys = append(d.ShopKeys, string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})))
+	}
+	slices.Sort(d.ShopKeys)
+	d.ShopKeys = slices.Compact(d.ShopKeys)
+}
+
+// purposes reads all purposes and returns their names, also those of purposes
+// with faults, so that a field is not blamed for them.
+func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
+	names := map[string]bool{}
+	if n == nil {
+		s.fault(root, "the declaration has no purposes: without one nothing may be kept")
+		return names
+	}
+	all := s.entries(n, "purposes")
+	if len(all) == 0 && len(s.faults) == 0 {
+		s.fault(n, "purposes is empty: without one nothing may be kept")
+	}
+	for i, e := range all {
+		if i == MaxPurposes {
+			s.fault(e.at, "there are more than %d purposes: join those that are the same to a customer", MaxPurposes)
+		}
+		names[e.key] = true
+	}
+	for _, e := range all {
+		if !isID(e.key) {
+			s.fault(e.at, "the purpose %s must be %s", quote(e.key), idWords)
+			continue
+		}
+		d.Purposes = append(d.Purposes, s.purpose(e, names))
+	}
+	slices.SortFunc(d.Purposes, func(a, b Purpose) int { return cmp.Compare(a.ID, b.ID) })
+	return names
+}
+
+func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
+	what := "the purpose " + quote(e.key)
+	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid")
+	if m == nil {
+		return Purpose{}
+	}
+	p := Purpose{ID: PurposeID(e.key)}
+	if text, ok := s.need(e.at, m, what, "basis"); ok {
+		if p.Basis, ok = ParseBasis(text); !ok {
+			s.fault(m["basis"], "%s has the basis %s; the bases are: %s", what, quote(text), strings.Join(basisWords[1:], ", "))
+		}
+	}
+	p.Text, _ = s.need(e.at, m, what, "text")
+	if n := m["receipt"]; n != nil {
+		p.Receipt = ReceiptMode(s.choice(n, "receipt of "+what, receiptWords))
+	}
+	if n := m["categories"]; n != nil {
+		for _, c := range s.list(n, "categories of "+what) {
+			if purposes[c.key] {
+				s.fault(c.at, "%s lists the category %s, which is the name of a purpose: every purpose is its own category already, and none may stand for another", what, quote(c.key))
+			}
+			p.Categories = append(p.Categories, c.key)
+		}
+		slices.Sort(p.Categories)
+	}
+	if n := m["engines"]; n != nil {
+		for _, c := range s.list(n, "engines of "+what) {
+			if !isID(c.key) {
+				s.fault(c.at, "the engine %s must be %s, such as recommend", quote(c.key), idWords)
+			}
+			p.Engines = append(p.Engines, c.key)
+		}
+		slices.Sort(p.Engines)
+	}
+	if n := m["valid"]; n != nil {
+		p.Valid = s.period(e.at, m, what, "valid")
+		if p.Basis != Consent && p.Basis != 0 {
+			s.fault(n, "%s has the basis %s, which does not run out: valid belongs to consent", what, p.Basis)
+		}
+	}
+	return p
+}
+
+// period reads a period that must be there.
+func (s *source) period(parent *yaml.Node, m map[string]*yaml.Node, what, key string) Period {
+	n := m[key]
+	if n != nil && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" {
+		s.fault(n, "%s of %s is %s without a unit: %v", key, what, quote(n.Value), errPeriod)
+		return Period{}
+	}
+	text, ok := s.need(parent, m, what, key)
+	if !ok {
+		return Period{}
+	}
+	p, err := ParsePeriod(text)
+	if err != nil {
+		s.fault(n, "%s of %s is %s: %v", key, what, quote(text), err)
+	}
+	return p
+}
+
+// choice reads one of the words and returns its position; the empty word is no
+// choice.
+func (s *source) choice(n *yaml.Node, what string, words []string) int {
+	text, ok := s.text(n, what)
+	if !ok {
+		return 0
+	}
+	i, ok := find(words, text)
+	if !ok {
+		known := words
+		if known[0] == "" {
+			known = known[1:]
+		}
+		s.fault(n, "%s is %s; it can be: %s", what, quote(text), strings.Join(known, ", "))
+		return 0
+	}
+	return i
+}
+
+// fields reads attributes, context and events: everything that has a NameID.
+type fields struct {
+	*source
+	purposes map[string]bool
+	names    map[NameID]name
+}
+
+// name is who took a NameID and where.
+type name struct {
+	text string
+	line int
+}
+
+func (f *fields) events(n *yaml.Node, d *Declaration) {
+	for _, e := range f.entries(n, "events") {
+		if e.key == "trait" || e.key == "context" || strings.ContainsFunc(e.key, unicode.IsControl) || len(e.key) > maxName {
+			f.fault(e.at, "an event cannot be called %s: \"trait\" and \"context\" are taken, and a name has at most %d characters and no line break", quote(e.key), maxName)
+			continue
+		}
+		what := "the event " + quote(e.key)
+		m := f.object(e.value, what, "action", "fields")
+		if m == nil {
+			continue
+		}
+		ev := Event{Name: e.key, ID: f.number(e.key, e.at)}
+		if n := m["action"]; n != nil {
+			ev.Action = Action(f.choice(n, "action of "+what, actionWords))
+		}
+		if n := m["fields"]; n != nil {
+			ev.Fields = f.section(n, "fields of "+what, e.key+"/", false)
+		} else {
+			f.fault(e.at, "%s has no fields: name what of it may be kept, or leave the event out", what)
+		}
+		if ev.Action != NoAction && len(ev.Fields) > 0 && !slices.ContainsFunc(ev.Fields, func(x Field) bool { return x.Type == Item }) {
+			f.fault(e.at, "%s has the action %s but no field of type item: an action is done with a product", what, ev.Action)
+		}
+		d.Events = append(d.Events, ev)
+	}
+	slices.SortFunc(d.Events, func(a, b Event) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// section reads a mapping of paths to fields, whose names begin with prefix.
+// Only what is said of a person as a whole may be empty.
+func (f *fields) section(n *yaml.Node, what, prefix string, mayBeEmpty bool) []Field {
+	all := f.entries(n, what)
+	if len(all) == 0 && !mayBeEmpty && n.Kind == yaml.MappingNode {
+		f.fault(n, "%s is empty: name what of it may be kept, or leave the event out", what)
+	}
+	paths := make(map[string]bool, len(all))
+	for _, e := range all {
+		paths[e.key] = true
+	}
+	out := make([]Field, 0, len(all))
+	for _, e := range all {
+		if !isPath(e.key) {
+			f.fault(e.at, "the path %s in %s is no path: write names with dots between them, such as device.type or products[].price, with at most one []", quote(e.key), what)
+			continue
+		}
+		if outer, ok := inside(e.key, paths); ok {
+			f.fault(e.at, "%s in %s lies inside %s, which is declared as one value: a path is a value or holds others", quote(e.key), what, quote(outer))
+			continue
+		}
+		field := f.field(e)
+		field.ID = f.number(prefix+e.key, e.at)
+		out = append(out, field)
+	}
+	slices.SortFunc(out, func(a, b Field) int { return cmp.Compare(a.Path, b.Path) })
+	return out
+}
+
+func (f *fields) field(e entry) Field {
+	what := "the field " + quote(e.key)
+	m := f.object(e.value, what, "type", "category", "purposes", "retention", "sensitivity", "text")
+	field := Field{Path: e.key}
+	if m == nil {
+		return field
+	}
+	if _, ok := f.need(e.at, m, what, "type"); ok {
+		field.Type = Type(f.choice(m["type"], "type of "+what, typeWords))
+	}
+	field.Category, _ = f.need(e.at, m, what, "category")
+	field.Retention = f.period(e.at, m, what, "retention")
+	if n := m["sensitivity"]; n != nil {
+		field.Sensitivity = Sensitivity(f.choice(n, "sensitivity of "+what, sensitivityWords))
+	}
+	if n := m["text"]; n != nil {
+		field.Text, _ = f.text(n, "text of "+what)
+	}
+	field.Purposes = f.fieldPurposes(e, m["purposes"], what)
+	return field
+}
+
+func (f *fields) fieldPurposes(e entry, n *yaml.Node, what string) (out []PurposeID) {
+	if n == nil {
+		f.fault(e.at, "%s has no purposes: say what it is kept for, or leave it out", what)
+		return nil
+	}
+	list := f.list(n, "purposes of "+what)
+	switch {
+	case len(list) == 0 && n.Kind == yaml.SequenceNode && len(n.Content) == 0:
+		f.fault(n, "%s has no purposes: say what it is kept for, or leave it out", what)
+	case len(list) > MaxClassPurposes:
+		f.fault(n, "%s has more than %d purposes", what, MaxClassPurposes)
+	}
+	for _, p := range list {
+		if !f.purposes[p.key] {
+			f.fault(p.at, "%s names the purpose %s, which is not declared below purposes", what, quote(p.key))
+			continue
+		}
+		out = append(out, PurposeID(p.key))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// number returns the NameID of a name. Two names with one number could not be
+// told apart in the log, and 0 stands for none.
+func (f *fields) number(text string, at *yaml.Node) NameID {
+	id := NameID(fnv1a(text))
+	other, taken := f.names[id]
+	switch {
+	case id == 0:
+		f.fault(at, "the name %s cannot be used, since its number is 0: change its spelling", quote(text))
+	case taken:
+		f.fault(at, "the names %s and %s (line %d) have the same number: change the spelling of one", quote(text), quote(other.text), other.line)
+	default:
+		f.names[id] = name{text, at.Line}
+	}
+	return id
+}
+
+const (
+	maxName  = 200 // bytes of an event's name or of a path
+	maxDepth = 16  // names in a path
+	idWords  = "small letters, digits, _ and -, beginning with a letter, at most 64"
+)
+
+// isID reports whether s can be the id of a controller, a purpose or an engine.
+func isID(s string) bool {
+	if s == "" || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
+
+// isPath reports whether s is names with dots between them, at most one of
+// which is a list: a value has one index.
+func isPath(s string) bool {
+	names := strings.Split(s, ".")
+	if len(s) > maxName || len(names) > maxDepth || strings.Count(s, "[]") > 1 {
+		return false
+	}
+	for _, n := range names {
+		n = strings.TrimSuffix(n, "[]")
+		if n == "" || strings.ContainsAny(n, "[]") || strings.ContainsFunc(n, unicode.IsControl) || strings.TrimSpace(n) != n {
+			return false
+		}
+	}
+	return true
+}
+
+// inside returns the declared path that path lies in: "device" for
+// "device.type", "products" for "products[].price" and for "products[]".
+func inside(path string, declared map[string]bool) (string, bool) {
+	for i, c := range path {
+		if outer := path[:i]; (c == '.' || c == '[') && declared[outer] {
+			return outer, true
+		}
+	}
+	return "", false
+}
+
+// fnv1a is the 32-bit FNV-1a hash: the number of names and classes. It is
+// durable and must never change.
+func fnv1a(s string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(s) {
+		h = (h ^ uint32(s[i])) * 16777619
+	}
+	return h
+}

@@ -1,0 +1,323 @@
+package evaluate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"accord/internal/decide"
+	"accord/internal/decide/recommend"
+	"accord/internal/declare"
+	"accord/internal/learn"
+	"accord/internal/profile"
+)
+
+// Options of Temporal. The zero value is good.
+type Options struct {
+	// K is the length of the lists; 0 is 20. At most decide.MaxItems.
+	K int
+	// Train are the options of the models; Now is set by Temporal.
+	Train recommend.Options
+	// FullLambda is the ridge of the models Full and Truncated; 0 is that of
+	// Train, so that their difference to Accord is the blend alone.
+	FullLambda float64
+}
+
+// ErrNobody is returned where nobody can be measured.
+var ErrNobody = errors.New("nobody who bought before that day bought again from it on; choose an earlier day")
+
+// Temporal learns from what was done before until and measures how well each
+// model predicts what the same people buy from then on. It uses both triangles
+// of nothing twice: the full model is learnt once and truncated, Accord's own
+// once more.
+func Temporal(ctx context.Context, histories recommend.Data, until time.Time, o Options) (Report, error) {
+	o.K = cmp.Or(o.K, 20)
+	if o.K < 1 || o.K > decide.MaxItems {
+		return Report{}, fmt.Errorf("a list has 1 to %d items, not %d", decide.MaxItems, o.K)
+	}
+	o.Train.Lambda = cmp.Or(o.Train.Lambda, recommend.DefaultLambda)
+	o.Train.TopK = cmp.Or(o.Train.TopK, recommend.DefaultTopK)
+	o.Train.MaxItems = cmp.Or(o.Train.MaxItems, recommend.DefaultMaxItems)
+	o.FullLambda = cmp.Or(o.FullLambda, o.Train.Lambda)
+	o.Train.Now = until.Add(-time.Millisecond)
+
+	s := split(histories, until.UnixMilli(), o.Train.MaxItems)
+	if len(s.measured()) == 0 {
+		return Report{}, ErrNobody
+	}
+	t, err := newTrial(ctx, s, o)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{
+		K: o.K, Until: until, People: s.matrix.Rows(), Items: len(s.items), Pairs: s.matrix.Pairs(),
+		TopK: o.Train.TopK, Kept: t.sparse.Kept, Figures: map[string]Figures{},
+	}
+	for _, fresh := range []bool{false, true} {
+		means, err := t.run(ctx, fresh)
+		if err != nil {
+			return Report{}, err
+		}
+		for name, m := range means {
+			a, e := m.Average(), m.Error()
+			if fresh {
+				name += NewItems
+			}
+			report.Figures[name] = Figures{a.HR, a.Recall, a.NDCG, e.HR, e.Recall, e.NDCG, m.People()}
+		}
+	}
+	return report, nil
+}
+
+// person is one history split at the moment.
+type person struct {
+	past    []recommend.Interaction
+	place   string
+	items   []int           // of the past, distinct
+	bought  map[string]bool // before
+	targets map[string]bool // bought from then on
+}
+
+// sample is the data of an evaluation.
+type sample struct {
+	until  int64
+	people []person // with a past
+	items  []string // the most frequent first
+	index  map[string]int
+	matrix *learn.Matrix
+}
+
+func split(data recommend.Data, until int64, maxItems int) *sample {
+	s := &sample{until: until, index: map[string]int{}}
+	count := map[string]int{}
+	for i := range data {
+		p := person{place: data[i].Place, bought: map[string]bool{}, targets: map[string]bool{}}
+		wanted := map[string]bool{}
+		for _, x := range data[i].Items {
+			switch {
+			case x.At >= until:
+				if x.Action == declare.Purchase {
+					p.targets[x.Item] = true
+				}
+				continue
+			case x.Action == declare.Purchase:
+				p.bought[x.Item] = true
+			}
+			p.past = append(p.past, x)
+			if x.Action != declare.Dislike && x.Action != declare.NoAction {
+				wanted[x.Item] = true
+			}
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		for item := range wanted {
+			count[item]++
+		}
+		s.people = append(s.people, p)
+	}
+	for item := range count {
+		s.items = append(s.items, item)
+	}
+	slices.SortFunc(s.items, func(a, b string) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
+	s.items = s.items[:min(len(s.items), maxItems)]
+	for i, item := range s.items {
+		s.index[item] = i
+	}
+	s.matrix = learn.NewMatrix(len(s.items))
+	for i := range s.people {
+		p := &s.people[i]
+		for _, x := range p.past {
+			if at, ok := s.index[x.Item]; ok && x.Action != declare.Dislike && x.Action != declare.NoAction {
+				p.items = append(p.items, at)
+			}
+		}
+		slices.Sort(p.items)
+		p.items = slices.Compact(p.items)
+		s.matrix.Append(p.items)
+	}
+	return s
+}
+
+// measured returns the people who have targets.
+func (s *sample) measured() (out []*person) {
+	for i := range s.people {
+		if len(s.people[i].targets) > 0 {
+			out = append(out, &s.people[i])
+		}
+	}
+	return out
+}
+
+// trial is everything that was learnt before the moment.
+type trial struct {
+	*sample
+	o       Options
+	popular []float64 // people by item, all time
+	recent  []float64 // people by item, 30 days
+	full    *learn.Linear
+	sparse  *learn.Sparse
+	engine  *recommend.Model
+}
+
+func newTrial(ctx context.Context, s *sample, o Options) (*trial, error) {
+	t := &trial{sample: s, o: o}
+	t.popular = s.popularity(math.MinInt64)
+	t.recent = s.popularity(s.until - 30*24*time.Hour.Milliseconds())
+	var err error
+	if t.full, err = learn.EASE(ctx, s.matrix, o.FullLambda); err != nil {
+		return nil, err
+	}
+	if t.sparse, err = t.full.Truncate(ctx, o.Train.TopK); err != nil {
+		return nil, err
+	}
+	data := make(recommend.Data, len(s.people))
+	for i := range s.people {
+		data[i] = recommend.History{Place: s.people[i].place, Items: s.people[i].past}
+	}
+	t.engine, err = recommend.Train(ctx, data, o.Train)
+	return t, err
+}
+
+// popularity returns how many people wanted each item since a moment.
+func (s *sample) popularity(since int64) []float64 {
+	out := make([]float64, len(s.items))
+	for i := range s.people {
+		had := map[string]bool{}
+		for _, x := range s.people[i].past {
+			at, ok := s.index[x.Item]
+			if ok && x.At >= since && x.Action != declare.Dislike && x.Action != declare.NoAction && !had[x.Item] {
+				had[x.Item] = true
+				out[at]++
+			}
+		}
+	}
+	return out
+}
+
+// run measures all models on all items, or on fresh ones: those that the person
+// has not bought.
+func (t *trial) run(ctx context.Context, fresh bool) (map[string]*learn.Mean, error) {
+	means := map[string]*learn.Mean{}
+	for _, name := range models {
+		if name != Repeats || !fresh {
+			means[name] = &learn.Mean{}
+		}
+	}
+	scores := make([]float64, len(t.items))
+	for _, p := range t.measured() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		targets := p.targets
+		if fresh {
+			targets = map[string]bool{}
+			for item := range p.targets {
+				if !p.bought[item] {
+					targets[item] = true
+				}
+			}
+			if len(targets) == 0 {
+				continue
+			}
+		}
+		for name, mean := range means {
+			mean.Add(learn.Judge(t.answer(name, p, fresh, scores), targets, t.o.K))
+		}
+	}
+	return means, nil
+}
+
+// answer returns one model's list for one person.
+func (t *trial) answer(name string, p *person, fresh bool, scores []float64) []string {
+	switch name {
+	case Accord:
+		return t.accord(p, fresh)
+	case Popularity:
+		copy(scores, t.popular)
+	case Popularity30:
+		copy(scores, t.recent)
+	case Repeats:
+		copy(scores, t.recent)
+		for at, n := range t.days(p) {
+			scores[at] += 1e6 * n
+		}
+	case Full:
+		t.full.Score(p.items, scores)
+	case Truncated:
+		clear(scores)
+		for _, i := range p.items {
+			targets, values := t.sparse.Row(i)
+			for k, j := range targets {
+				scores[j] += float64(values[k])
+			}
+		}
+	}
+	if fresh {
+		for _, i := range p.items {
+			if p.bought[t.items[i]] {
+				scores[i] = math.Inf(-1)
+			}
+		}
+	}
+	return t.best(scores)
+}
+
+// days returns on how many days a person bought each item.
+func (t *trial) days(p *person) map[int]float64 {
+	type bought struct {
+		item int
+		day  int64
+	}
+	seen, out := map[bought]bool{}, map[int]float64{}
+	for _, x := range p.past {
+		at, ok := t.index[x.Item]
+		b := bought{at, x.At / (24 * time.Hour).Milliseconds()}
+		if ok && x.Action == declare.Purchase && !seen[b] {
+			seen[b] = true
+			out[at]++
+		}
+	}
+	return out
+}
+
+// best returns the K items of the highest scores; of equal ones the more
+// frequent come first.
+func (t *trial) best(scores []float64) []string {
+	top := make([]int, 0, t.o.K+1)
+	for i, v := range scores {
+		if math.IsInf(v, -1) || len(top) == t.o.K && v <= scores[top[len(top)-1]] {
+			continue
+		}
+		at := len(top)
+		for at > 0 && v > scores[top[at-1]] {
+			at--
+		}
+		if top = slices.Insert(top, at, i); len(top) > t.o.K {
+			top = top[:t.o.K]
+		}
+	}
+	out := make([]string, len(top))
+	for i, at := range top {
+		out[i] = t.items[at]
+	}
+	return out
+}
+
+// accord asks the engine's model as the server does, without a moment.
+func (t *trial) accord(p *person, fresh bool) []string {
+	q := recommend.Question{Ask: decide.Ask{N: t.o.K, Moment: decide.Moment{Place: p.place}}, NewOnly: fresh}
+	for _, x := range p.past {
+		q.History = append(q.History, profile.Interaction{At: x.At, Item: x.Item, Action: x.Action, Quantity: x.Weight})
+	}
+	r := t.engine.Answer(q)
+	out := make([]string, len(r.Items))
+	for i := range r.Items {
+		out[i] = r.Items[i].ID
+	}
+	return out
+}

@@ -1,0 +1,94 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// attempt is how long one publish may take before it is tried again; pause is
+// the wait between two.
+const (
+	attempt = 5 * time.Second
+	pause   = 100 * time.Millisecond
+)
+
+// publishFrame puts a batch on disk.
+func (l *Log) publishFrame(s *stream, b *batch, prefix string, n int) error {
+	m := nats.NewMsg("ev." + strconv.Itoa(s.number) + "." + retentionName(b.retention))
+	m.Data = b.frame
+	m.Header.Set(jetstream.MsgIDHeader, prefix+"-"+strconv.Itoa(n))
+	if b.retention > 0 {
+		m.Header.Set(jetstream.MsgTTLHeader, retentionName(b.retention))
+	}
+	_, err := l.publish(l.life, m, func() bool { return b.waiters.Load() > 0 })
+	return err
+}
+
+// publish sends m until it is acknowledged and returns its sequence. It gives
+// up when ctx ends, when nobody is interested any more, when Patience is over
+// and at once when trying again cannot help. The message id makes a repetition
+// of a stored message harmless.
+func (l *Log) publish(ctx context.Context, m *nats.Msg, interested func() bool) (uint64, error) {
+	began := time.Now()
+	for {
+		if err := l.space.check(); err != nil {
+			return 0, err
+		}
+		once, cancel := context.WithTimeout(ctx, attempt)
+		ack, err := l.js.PublishMsg(once, m, jetstream.WithRetryAttempts(0))
+		cancel()
+		if err == nil {
+			return ack.Sequence, nil
+		}
+		if err := l.hopeless(ctx, err); err != nil {
+			return 0, err
+		}
+		if !interested() || time.Since(began) > Patience-attempt {
+			return 0, fmt.Errorf("%w (%w)", ErrUnavailable, err)
+		}
+		l.totals.retries.Add(1)
+		l.logger.Warn("event log: a publish is tried again", "subject", m.Subject, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// hopeless returns the error to give up with, or nil when another try may help.
+func (l *Log) hopeless(ctx context.Context, err error) error {
+	var api *jetstream.APIError
+	switch {
+	case l.life.Err() != nil:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return fmt.Errorf("the event log did not acknowledge in time: %w", context.Cause(ctx))
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("%w: the NATS server takes less than it did at the start", ErrTooLarge)
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return ErrClosed
+	case errors.As(err, &api):
+		return refusal(api)
+	}
+	return nil
+}
+
+// refusal sorts what JetStream itself answered.
+func refusal(api *jetstream.APIError) error {
+	const storageExceeded, accountExceeded, storeFailed = 10047, 10002, 10077
+	switch api.ErrorCode {
+	case storageExceeded, accountExceeded, storeFailed:
+		// A limit of the server, the account or the stream.
+		return fmt.Errorf("%w (%w)", ErrFull, api)
+	}
+	if api.Code == 503 || api.Code == 408 {
+		return nil // no leader, not ready, busy
+	}
+	return fmt.Errorf("%w (%w)", ErrUnavailable, api)
+}
