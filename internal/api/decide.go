@@ -11,6 +11,7 @@ import (
 
 	"accord/internal/catalog"
 	"accord/internal/decide"
+	"accord/internal/decide/run"
 	"accord/internal/identity"
 )
 
@@ -107,11 +108,11 @@ var answers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b
 // subject is whom an answer is for. Nothing is looked up about a person whom the
 // speaker did not prove to be, so that neither the answer nor its time tells
 // whether they are known.
-func (s *server) subject(x *exchange, who identity.Identifier) (Subject, error) {
+func (s *server) subject(x *exchange, who identity.Identifier) (run.Subject, error) {
 	if who.IsZero() {
-		return Subject{}, nil
+		return run.Subject{}, nil
 	}
-	subject := Subject{Named: true, Proof: x.speaker.Proves(who)}
+	subject := run.Subject{Named: true, Proof: x.speaker.Proves(who)}
 	if subject.Proof == identity.Unproven {
 		return subject, nil
 	}
@@ -122,7 +123,7 @@ func (s *server) subject(x *exchange, who identity.Identifier) (Subject, error) 
 
 // undecided turns the runner's errors into problems.
 func (s *server) undecided(err error) error {
-	if p, ok := errors.AsType[*purposeError](err); ok {
+	if p, ok := errors.AsType[*run.PurposeError](err); ok {
 		return problem(http.StatusUnprocessableEntity, codePurpose, "Nothing can be decided for this purpose: "+p.Error()+".")
 	}
 	if s.Busy(err) {

@@ -4,16 +4,8 @@ import (
 	"errors"
 	"time"
 
-	"accord/internal/declare"
 	"accord/internal/identity"
 )
-
-type Subject struct {
-	Named bool
-	Known bool
-	Token identity.Token
-	Proof identity.Proof
-}
 
 type CollectRequest struct {
 	Source   string
@@ -33,10 +25,3 @@ type Trace struct {
 
 var errCollectTooLarge = errors.New("too large")
 var errCollectBadJSON = errors.New("bad json")
-var errNoReceipt = errors.New("no receipt")
-
-type purposeError struct{ Purpose declare.PurposeID }
-
-func (e *purposeError) Error() string { return "x" }
-
-func basisName(b declare.Basis) string { return "" }

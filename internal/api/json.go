@@ -27,6 +27,5 @@ func appendNumber(b []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		f = 0
 	}
-	b, _ = jsontext.AppendFloat(b, f, 64)
-	return b
+	return jsontext.AppendFloat(b, f, 64)
 }

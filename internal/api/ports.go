@@ -8,6 +8,7 @@ import (
 	"accord/internal/catalog"
 	"accord/internal/consent"
 	"accord/internal/decide"
+	"accord/internal/decide/run"
 	"accord/internal/identity"
 )
 
@@ -29,7 +30,7 @@ type People interface {
 
 // Decider answers asks. *run.Runner does.
 type Decider interface {
-	Decide(ctx context.Context, who Subject, ask decide.Ask) (decide.Answer, error)
+	Decide(ctx context.Context, who run.Subject, ask decide.Ask) (decide.Answer, error)
 }
 
 // Receipts reads receipts back. *run.Journal does.

@@ -11,6 +11,7 @@ import (
 
 	"accord/internal/auth"
 	"accord/internal/decide"
+	"accord/internal/decide/run"
 	"accord/internal/identity"
 )
 
@@ -49,7 +50,7 @@ func (s *server) receipt(x *exchange, r *http.Request) ([]byte, error) {
 	defer cancel()
 	body, about, err := s.Receipts.Read(ctx, r.PathValue("id"))
 	switch {
-	case errors.Is(err, errNoReceipt):
+	case errors.Is(err, run.ErrNoReceipt):
 		return nil, noReceipt
 	case err != nil:
 		return nil, unavailable(err)

@@ -154,7 +154,7 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 	}
 	h.onClose(h.vault.Close)
 	h.clock.raise(h.vault.HighWater())
-	h.choices = choices.New(h.declaration, h.keys, h.log, h.book, h.gate, h.vault, h.clock.Now)
+	h.choices = choices.New(h.declaration, h.keys, h.log, h.book, h.vault, h.clock.Now)
 	if err := h.choices.Replay(ctx); err != nil {
 		return fmt.Errorf("reading the choices back: %w", err)
 	}

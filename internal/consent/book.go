@@ -122,6 +122,20 @@ func (b *Book) Presents(t identity.Token) ([]Present, uint64) {
 	return out, p.sequence
 }
 
+// Holding returns the purposes with a valid basis for a person at now. It says
+// what the choices say, whether the gate is open or not: what a withdrawal
+// destroys must not depend on a server that happens to stop.
+func (b *Book) Holding(t identity.Token, now time.Time) (s declare.Set) {
+	presents, _ := b.Presents(t)
+	for i := range presents {
+		basis := b.declaration.Purposes[i].Basis
+		if !narrowable(basis) || holds(basis, presents[i], millis(now)) == Allowed {
+			s = s.With(declare.PurposeIndex(i))
+		}
+	}
+	return s
+}
+
 // Count returns how many people have made a choice.
 func (b *Book) Count() (n int) {
 	for i := range b.shards {

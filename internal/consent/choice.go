@@ -89,4 +89,7 @@ type Record struct {
 	Sequence uint64    `json:"-"`
 	Accepted time.Time `json:"accepted"`
 	Choices  []Choice  `json:"choices"`
+	// Late are choices that came too late to count: a "given" older than what
+	// the person has said since. They are kept as evidence and never applied.
+	Late []Choice `json:"late,omitempty"`
 }

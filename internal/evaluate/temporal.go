@@ -321,3 +321,18 @@ func (t *trial) accord(p *person, fresh bool) []string {
 	}
 	return out
 }
+
+// Split returns the moment after the given part of the time, 0 to 1, that the
+// data spans; the zero time for no data.
+func Split(data recommend.Data, part float64) time.Time {
+	first, last := int64(math.MaxInt64), int64(math.MinInt64)
+	for i := range data {
+		for j := range data[i].Items {
+			first, last = min(first, data[i].Items[j].At), max(last, data[i].Items[j].At)
+		}
+	}
+	if first > last {
+		return time.Time{}
+	}
+	return time.UnixMilli(first + int64(part*float64(last-first))).UTC()
+}

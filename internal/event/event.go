@@ -36,6 +36,8 @@ const (
 	KindPiece Kind = 1
 	// Receipt of a decision: JSON, see package decide.
 	KindReceipt Kind = 2
+	// Choice of a person: JSON, see package choices. It never travels in a frame.
+	KindChoice Kind = 3
 )
 
 // Header is what a record shows unsealed. It names no person and no value.

@@ -127,9 +127,9 @@ func (l *Log) reserve(records, bytes int64) error {
 	if err := l.space.check(); err != nil {
 		return err
 	}
-	if l.queuedBytes.Add(bytes) > l.options.QueueBytes || l.queuedRecords.Add(records) > l.options.QueueRecords {
-		// The second Add is skipped when the first one failed.
-		l.queuedBytes.Add(-bytes)
+	nb, nr := l.queuedBytes.Add(bytes), l.queuedRecords.Add(records)
+	if nb > l.options.QueueBytes || nr > l.options.QueueRecords {
+		l.release(records, bytes)
 		return ErrBusy
 	}
 	return nil

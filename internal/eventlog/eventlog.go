@@ -179,6 +179,8 @@ type Log struct {
 	js     jetstream.JetStream // on writes
 	source jetstream.JetStream // on reads
 
+	handles sync.Map // stream name → jetstream.Stream on reads
+
 	streams   []*stream
 	maxRecord int
 	space     space

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -81,14 +82,14 @@ func (l *Log) hopeless(ctx context.Context, err error) error {
 
 // refusal sorts what JetStream itself answered.
 func refusal(api *jetstream.APIError) error {
-	const storageExceeded, accountExceeded, storeFailed = 10047, 10002, 10077
-	switch api.ErrorCode {
-	case storageExceeded, accountExceeded, storeFailed:
+	const accountExceeded, storageExceeded, storeFailed = 10002, 10047, 10077
+	switch {
+	case api.ErrorCode == accountExceeded, api.ErrorCode == storageExceeded,
+		api.ErrorCode == storeFailed && strings.HasPrefix(api.Description, "maximum"):
 		// A limit of the server, the account or the stream.
 		return fmt.Errorf("%w (%w)", ErrFull, api)
-	}
-	if api.Code == 503 || api.Code == 408 {
-		return nil // no leader, not ready, busy
+	case api.Code == 503, api.Code == 408, api.Code == 409:
+		return nil // no leader, not ready, busy, or the try before is still under way
 	}
 	return fmt.Errorf("%w (%w)", ErrUnavailable, api)
 }

@@ -23,6 +23,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash"
+	"sync"
 )
 
 // Controller is the brand that answers for the data: the GDPR's controller.
@@ -102,10 +104,25 @@ type Lookup [16]byte
 
 // Hasher turns identifiers into lookups under one controller's secret.
 // It is safe for concurrent use.
-type Hasher struct{ key []byte }
+type Hasher struct {
+	// macs keeps HMACs whose key is already mixed in, with their buffers: the
+	// collector asks for two a message.
+	macs sync.Pool
+}
+
+type mac struct {
+	hash hash.Hash
+	in   []byte
+	sum  [sha256.Size]byte
+}
 
 // NewHasher returns a Hasher for key, which should be 32 random bytes.
-func NewHasher(key []byte) *Hasher { return &Hasher{key: append([]byte(nil), key...)} }
+func NewHasher(key []byte) *Hasher {
+	key = append([]byte(nil), key...)
+	h := &Hasher{}
+	h.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, key)} }
+	return h
+}
 
 // Lookup returns the lookup of id: HMAC-SHA-256 over the kind and the value,
 // cut to 128 bits.
@@ -117,15 +134,15 @@ func (h *Hasher) Lookup(id Identifier) Lookup { return Lookup(h.sum(byte(id.Kind
 func (h *Hasher) Message(source, messageID string) [16]byte { return h.sum('m', source, messageID) }
 
 func (h *Hasher) sum(prefix byte, a, b string) (out [16]byte) {
-	m := hmac.New(sha256.New, h.key)
-	var head [5]byte
-	head[0] = prefix
+	m := h.macs.Get().(*mac)
 	// The length of the first part keeps ("ab","c") apart from ("a","bc").
-	head[1], head[2], head[3], head[4] = byte(len(a)>>24), byte(len(a)>>16), byte(len(a)>>8), byte(len(a))
-	m.Write(head[:])
-	m.Write([]byte(a))
-	m.Write([]byte(b))
-	var sum [sha256.Size]byte
-	copy(out[:], m.Sum(sum[:0]))
+	m.in = append(m.in[:0], prefix, byte(len(a)>>24), byte(len(a)>>16), byte(len(a)>>8), byte(len(a)))
+	m.in = append(append(m.in, a...), b...)
+	m.hash.Reset()
+	m.hash.Write(m.in)
+	copy(out[:], m.hash.Sum(m.sum[:0]))
+	// Identifiers do not stay in memory that nobody looks after.
+	clear(m.in)
+	h.macs.Put(m)
 	return out
 }

@@ -58,12 +58,6 @@ func (s *scratch) grow(n int) {
 	}
 }
 
-// release forgets who was answered before the scratch is used for the next.
-func (s *scratch) release() {
-	clear(s.sources)
-	s.sources = s.sources[:0]
-}
-
 func (s *scratch) answer(m *Model, q *Question) decide.Result {
 	if m == nil {
 		return decide.Result{Items: []decide.Item{}, Used: []decide.Use{}}
@@ -77,9 +71,12 @@ func (s *scratch) answer(m *Model, q *Question) decide.Result {
 	s.explain(m, prior)
 	r.Items = s.items(m)
 	r.Used, r.Personal = used.list()
+	// The scratch forgets who was answered before it is used for the next.
 	for i := range s.sources {
 		s.slot[s.sources[i].item] = 0
 	}
+	clear(s.sources)
+	s.sources = s.sources[:0]
 	return r
 }
 
@@ -215,7 +212,7 @@ func (x *source) again(m *Model) float32 {
 	if x.repeats == 0 {
 		return 0
 	}
-	return float32(m.blend.Repeat * x.repeats / (x.repeats + 1))
+	return float32(m.blend.Repeat * math.Log1p(x.repeats))
 }
 
 // priors is what items start with: a row, times a lift where there is one.

@@ -62,10 +62,15 @@ func (e *Engine) Decide(ctx context.Context, ask decide.Ask, view profile.View) 
 	if err := ctx.Err(); err != nil {
 		return decide.Result{}, err
 	}
-	q := Question{Ask: ask, Show: e.show}
+	var history []profile.Interaction
 	if view.Personal() {
-		q.History = view.Interactions()
+		history = view.Interactions()
 	}
+	return e.decide(&ask, history), nil
+}
+
+func (e *Engine) decide(ask *decide.Ask, history []profile.Interaction) decide.Result {
+	q := Question{Ask: *ask, History: history, Show: e.show}
 	if p := e.newOnly.Load(); p != nil {
 		q.NewOnly = slices.Contains(*p, ask.Purpose)
 	}
@@ -74,10 +79,9 @@ func (e *Engine) Decide(ctx context.Context, ask decide.Ask, view profile.View) 
 		s = new(scratch)
 	}
 	r := s.answer(e.model.Load(), &q)
-	s.release()
 	e.pool.Put(s)
 	r.Items = top(r.Items, *e.fallback.Load(), &q)
-	return r, nil
+	return r
 }
 
 // top adds products of the fallback to an answer that is too short. They have no

@@ -33,8 +33,9 @@ type Model struct {
 type Blend struct {
 	// Popularity is the score of the most popular item.
 	Popularity float64
-	// Repeat is the score of an item that the person buys again and again, where
-	// people do so as often as RepeatReference or more.
+	// Repeat times ln(1 + purchases) is added to the score of what the person
+	// bought before, where people buy again as often as in the shop that the
+	// blend was chosen on, and in proportion less where they do so less often.
 	Repeat float64
 	// HalfLife is the age in days at which a purchase counts half, for
 	// popularity; RepeatHalfLife the same for repeats, from the person's newest.
@@ -44,7 +45,7 @@ type Blend struct {
 // DefaultBlend was chosen on Online Retail, on the month before the one that
 // the reference figures and the tests measure (purchases from 2011-10-09 to
 // 2011-11-09, learnt from those before).
-var DefaultBlend = Blend{Popularity: 0.1, Repeat: 0.4, HalfLife: 14, RepeatHalfLife: 120}
+var DefaultBlend = Blend{Popularity: 0.2, Repeat: 1, HalfLife: 10, RepeatHalfLife: 120}
 
 // Version returns the model's name, such as "ease-20261123T120000Z"; it is ""
 // for the zero Model.

@@ -47,9 +47,9 @@ type Options struct {
 
 // Defaults of Options. They were chosen like [DefaultBlend].
 const (
-	DefaultLambda   = 500
+	DefaultLambda   = 250
 	DefaultMaxItems = 8000
-	DefaultTopK     = 200
+	DefaultTopK     = 400
 )
 
 const (

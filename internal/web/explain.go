@@ -1,0 +1,215 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"accord/internal/consent"
+	"accord/internal/decide"
+	"accord/internal/declare"
+)
+
+const dateLayout = "2 January 2006"
+
+// Switches returns a person's purposes in the declaration's order: what
+// consent.Book.Presents and consent.Gate.Why say, in words.
+func Switches(d *declare.Declaration, present []consent.Present, why []consent.Reason) []Switch {
+	out := make([]Switch, len(d.Purposes))
+	for i := range d.Purposes {
+		p := &d.Purposes[i]
+		out[i] = Switch{
+			Purpose: string(p.ID), Name: Heading(p.ID), Text: p.Text,
+			On: why[i] == consent.Allowed, Fixed: fixed(p.Basis),
+		}
+		if out[i].Fixed == "" {
+			out[i].Note = note(p.Basis, present[i], why[i])
+		}
+	}
+	return out
+}
+
+// Heading turns a purpose's id into a short heading: "model_training" is
+// "Model training".
+func Heading(id declare.PurposeID) string {
+	s := strings.TrimSpace(strings.NewReplacer("_", " ", "-", " ").Replace(string(id)))
+	if s == "" {
+		return "No purpose"
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// fixed says why a basis has no switch.
+func fixed(b declare.Basis) string {
+	switch b {
+	case declare.Contract:
+		return "No switch: the shop needs this to carry out your orders. It ends with the contract."
+	case declare.LegalObligation:
+		return "No switch: the law obliges the shop to keep this, for as long as the law says."
+	}
+	return ""
+}
+
+// note says how a switch came to stand as it does.
+func note(b declare.Basis, p consent.Present, why consent.Reason) string {
+	s := map[consent.State]string{
+		consent.Given: "Allowed", consent.Refused: "Refused", consent.Withdrawn: "Withdrawn", consent.Objected: "Objected",
+	}[p.State]
+	switch {
+	case p.State == consent.Unset && b == declare.Consent:
+		return "Never asked, so off"
+	case p.State == consent.Unset:
+		return "On until you object"
+	case why == consent.DeniedExpired:
+		s = "Allowed, and expired since,"
+	}
+	if p.At != 0 {
+		s += " on " + time.UnixMilli(p.At).UTC().Format(dateLayout)
+	}
+	if p.Synthetic {
+		s += " (simulated)"
+	}
+	return s
+}
+
+// Reason returns a reason of the gate as one says it to the person. An unknown
+// code gives otherwise.
+func Reason(code, otherwise string) string {
+	if s, ok := reasons[code]; ok {
+		return s
+	}
+	return otherwise
+}
+
+var reasons = map[string]string{
+	consent.Allowed.Code():              "a valid basis holds",
+	consent.DeniedNobody.Code():         "nobody was named",
+	consent.DeniedUnknownPerson.Code():  "nothing is held about you",
+	consent.DeniedUnproven.Code():       "whoever asked did not prove to be you",
+	consent.DeniedUnknownPurpose.Code(): "the declaration has no such purpose",
+	consent.DeniedNoChoice.Code():       "you were never asked, so the answer is no",
+	consent.DeniedRefused.Code():        "you refused",
+	consent.DeniedWithdrawn.Code():      "you withdrew your consent",
+	consent.DeniedExpired.Code():        "your consent has expired and must be asked again",
+	consent.DeniedObjected.Code():       "you objected",
+	consent.DeniedChanged.Code():        "your choice changed while the answer was made",
+	consent.DeniedStale.Code():          "the permission ran out before the answer could leave",
+	consent.DeniedClosed.Code():         "the gate is closed while the server starts or stops",
+	consent.DeniedBefore.Code():         "the data is older than your consent",
+}
+
+// Explain returns an answer as the person reads it. title gives a product's
+// title, or "" where the catalogue has none.
+func Explain(d *declare.Declaration, a decide.Answer, title func(id string) string) Answer {
+	out := Answer{Personal: a.Personal, Items: Items(a.Items, title)}
+	r := &a.Receipt
+	out.Receipt = Receipt{ID: r.ID, Time: r.Time, Otherwise: r.Otherwise, Kept: kept(r.Durable), Choice: choice(d, r)}
+	for _, u := range r.Used {
+		out.Receipt.Used = append(out.Receipt.Used, used(u))
+	}
+	for _, f := range r.Refused {
+		out.Receipt.Refused = append(out.Receipt.Refused, Heading(f.Purpose)+": "+Reason(f.Reason, f.Why))
+	}
+	return out
+}
+
+// Items returns products with their reasons in words, the two strongest of each.
+func Items(items []decide.Item, title func(id string) string) []Item {
+	out := make([]Item, len(items))
+	named := func(id string) string {
+		if s := title(id); s != "" {
+			return s
+		}
+		return id
+	}
+	for i, it := range items {
+		out[i] = Item{ID: it.ID, Title: named(it.ID)}
+		for _, r := range it.Reasons[:min(len(it.Reasons), 2)] {
+			out[i].Reasons = append(out[i].Reasons, because(r, named))
+		}
+	}
+	return out
+}
+
+func because(r decide.Reason, named func(string) string) string {
+	var s string
+	switch r.Code {
+	case "because_item":
+		verb, ok := verbs[r.Action]
+		if !ok {
+			verb = "you chose"
+		}
+		s = "because " + verb + " " + named(r.Item)
+	case "session":
+		s = "because you are looking at " + named(r.Item)
+	case "popular":
+		return "popular with everybody"
+	default:
+		return r.Code
+	}
+	if percent := int(r.Share*100 + 0.5); percent > 0 && percent < 100 {
+		s += fmt.Sprintf(" (%d %%)", percent)
+	}
+	return s
+}
+
+var verbs = map[string]string{
+	"purchase": "you bought", "view": "you looked at", "cart": "you put into the cart", "like": "you like", "dislike": "you do not like",
+}
+
+func used(u decide.Use) string {
+	if trait, ok := strings.CutPrefix(u.Kind, "trait:"); ok {
+		return "your " + trait
+	}
+	one, ok := kinds[u.Kind]
+	if !ok {
+		one = u.Kind
+	}
+	if u.Count == 1 {
+		return "1 " + one + " of yours"
+	}
+	return fmt.Sprintf("%d %ss of yours", u.Count, one)
+}
+
+var kinds = map[string]string{
+	"purchase": "purchase", "view": "product view", "cart": "product in the cart", "like": "like", "dislike": "dislike",
+}
+
+// choice says under which choice, or which basis, the answer was made.
+func choice(d *declare.Declaration, r *decide.Receipt) string {
+	if r.Decision != consent.Allowed.Code() {
+		return "None: " + Reason(r.Decision, r.Why) + "."
+	}
+	var s string
+	switch r.Basis {
+	case "consent":
+		s = "You allowed " + strings.ToLower(Heading(r.Purpose))
+	case "contract":
+		s = "The contract with you; it needs no choice"
+	case "legal_obligation":
+		s = "A duty of law; it needs no choice"
+	default:
+		s = "You have not objected to " + strings.ToLower(Heading(r.Purpose))
+	}
+	if r.Choice > 0 {
+		s += fmt.Sprintf(" (choice no. %d)", r.Choice)
+	}
+	s += "."
+	if i, ok := d.Purpose(r.Purpose); ok && d.Purposes[i].Text != "" {
+		s += " “" + d.Purposes[i].Text + "”"
+	}
+	if r.Synthetic {
+		s += " The choice is simulated: no human made it."
+	}
+	return s
+}
+
+func kept(durable string) string {
+	switch durable {
+	case "before":
+		return "kept on disk before the answer left"
+	case "after":
+		return "kept on disk within a second"
+	}
+	return "not kept: it is about nobody"
+}
