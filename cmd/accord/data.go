@@ -105,7 +105,7 @@ func (c evaluateCommand) Run(s *session) error {
 	if c.JSON {
 		return json.NewEncoder(s.out).Encode(report)
 	}
-	_, err = fmt.Fprint(s.out, report.Text())
+	_, err = fmt.Fprint(s.out, report.String())
 	return err
 }
 
@@ -216,7 +216,7 @@ type person struct {
 // remote is a running server instead of the data directory.
 type remote struct {
 	Server string `help:"Ask a running server instead of opening the data directory."`
-	Key    string `help:"Its secret key." env:"ACCORD_KEY"`
+	Key    string `help:"The secret key of that server." env:"ACCORD_KEY"`
 }
 
 func (p person) body() map[string]string {

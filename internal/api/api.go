@@ -101,20 +101,20 @@ type Config struct {
 // server is the API.
 type server struct {
 	Config
-	mux      *http.ServeMux
-	patterns []string
-	needs    map[string]access // of huma's routes, by pattern
-	metrics  *metrics
-	health   health
-	visits   *buckets
-	narrows  *buckets
-	openapi  []byte
-	declared []byte
+	mux     *http.ServeMux
+	needs   map[string]access // of huma's routes, by pattern
+	metrics *metrics
+	health  health
+	visits  *buckets
+	narrows *buckets
+	// complaints bounds how many faults are logged as errors.
+	complaints bucket
+	openapi    []byte
 }
 
 // New returns the API's handler. It fails when a required part of c is missing.
 func New(c Config) (http.Handler, error) {
-	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}}
+	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}, complaints: bucket{rate: 10, burst: 50}}
 	if err := s.complete(); err != nil {
 		return nil, err
 	}

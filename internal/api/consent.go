@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -79,10 +80,7 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	if proof == identity.Unproven {
 		err = s.narrow(ctx, x, id, cs)
 	} else {
-		var record consent.Record
-		if record, err = s.record(ctx, x, id, cs); err == nil {
-			out.Body.Sequence, out.Body.Accepted = record.Sequence, record.Accepted.UTC()
-		}
+		err = s.record(ctx, id, cs, out)
 	}
 	if err != nil {
 		return nil, err
@@ -109,7 +107,7 @@ func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proo
 		}
 		at = in.Body.At
 	}
-	for name, state := range in.Body.Choices {
+	for _, name := range slices.Sorted(maps.Keys(in.Body.Choices)) {
 		i, ok := s.Declaration.Purpose(declare.PurposeID(name))
 		if !ok {
 			return nil, false, problem(http.StatusUnprocessableEntity, codePurpose, "The declaration has no purpose of one of these names. GET /v1/declaration lists what it has.")
@@ -118,36 +116,38 @@ func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proo
 		if purpose.Basis == declare.Contract || purpose.Basis == declare.LegalObligation {
 			return nil, false, problem(http.StatusUnprocessableEntity, codePurpose, "The purpose \""+name+"\" rests on "+basisWords(purpose.Basis)+" and not on a choice, so a choice would change nothing. Leave it out.")
 		}
-		c := consent.Choice{Purpose: purpose.ID, At: at.UTC(), Method: in.Body.Method, Notice: in.Body.Notice, Language: in.Body.Language, Proof: proof.String()}
-		c.State, _ = consent.ParseState(string(state)) // the schema lets no other through
+		c := consent.Choice{Purpose: purpose.ID, At: at.UTC().Truncate(time.Millisecond), Method: in.Body.Method, Notice: in.Body.Notice, Language: in.Body.Language, Proof: proof.String()}
+		c.State, _ = consent.ParseState(string(in.Body.Choices[name])) // the schema lets no other through
 		widens = widens || c.State == consent.Given
 		cs = append(cs, c)
 	}
-	slices.SortFunc(cs, func(a, b consent.Choice) int { return compareText(a.Purpose, b.Purpose) })
 	return cs, widens, nil
 }
 
-func compareText(a, b declare.PurposeID) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// record records the choices of a proven person, who becomes known by it.
-func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, cs []consent.Choice) (consent.Record, error) {
+// record records the choices of a proven person, who becomes known by it, and
+// answers with what is in force afterwards: a choice of the past that a later
+// one overtook changes nothing.
+func (s *server) record(ctx context.Context, id identity.Identifier, cs []consent.Choice, out *putConsentOutput) error {
 	t, err := s.ensure(ctx, id)
 	if err != nil {
-		return consent.Record{}, err
+		return err
 	}
 	record, err := s.Choices.Record(ctx, t, cs)
 	if err != nil {
-		return consent.Record{}, s.unrecorded(err)
+		return s.unrecorded(err)
 	}
-	return record, nil
+	presents, sequence := s.Book.Presents(t)
+	out.Body.Sequence = sequence
+	if record.Sequence != 0 {
+		out.Body.Sequence, out.Body.Accepted = record.Sequence, record.Accepted.UTC()
+	}
+	out.Body.Choices = make(map[string]choice, len(cs))
+	for _, c := range cs {
+		if i, ok := s.Declaration.Purpose(c.Purpose); ok {
+			out.Body.Choices[string(c.Purpose)] = choice(presents[i].State.String())
+		}
+	}
+	return nil
 }
 
 // narrow records what somebody unproven said about a person: only what narrows,
@@ -194,9 +194,9 @@ type getConsentInput struct {
 
 type getConsentOutput struct {
 	Body struct {
-		Purposes []standing      `json:"purposes" nullable:"false" doc:"Every purpose of the declaration"`
+		Purposes []standing      `json:"purposes" doc:"Every purpose of the declaration"`
 		Sequence uint64          `json:"sequence" doc:"The newest choice's place among all choices; 0 if nothing was chosen"`
-		History  []historyRecord `json:"history" nullable:"false" doc:"All that was chosen, the oldest first"`
+		History  []historyRecord `json:"history" doc:"All that was chosen, the oldest first"`
 	}
 }
 
@@ -218,7 +218,7 @@ type standing struct {
 type historyRecord struct {
 	Sequence uint64          `json:"sequence"`
 	Accepted time.Time       `json:"accepted"`
-	Choices  []historyChoice `json:"choices" nullable:"false"`
+	Choices  []historyChoice `json:"choices"`
 }
 
 type historyChoice struct {

@@ -168,6 +168,12 @@ func (s *server) appendAnswer(b []byte, a *decide.Answer) []byte {
 	return append(b, '}', '\n')
 }
 
+// How many significant digits are worth their bytes.
+const (
+	scoreDigits = 8
+	shareDigits = 4
+)
+
 func (s *server) appendItem(b []byte, item *decide.Item) []byte {
 	b = appendText(append(b, `{"id":`...), item.ID)
 	if s.Catalog != nil {
@@ -175,7 +181,7 @@ func (s *server) appendItem(b []byte, item *decide.Item) []byte {
 			b = appendProduct(b, &p)
 		}
 	}
-	b = appendNumber(append(b, `,"score":`...), item.Score)
+	b = appendNumber(append(b, `,"score":`...), item.Score, scoreDigits)
 	b = append(b, `,"reasons":[`...)
 	for i := range item.Reasons {
 		r := &item.Reasons[i]
@@ -185,7 +191,7 @@ func (s *server) appendItem(b []byte, item *decide.Item) []byte {
 		b = appendText(append(b, `{"code":`...), r.Code)
 		b = appendOptional(b, `,"item":`, r.Item)
 		b = appendOptional(b, `,"action":`, r.Action)
-		b = appendNumber(append(b, `,"share":`...), r.Share)
+		b = appendNumber(append(b, `,"share":`...), r.Share, shareDigits)
 		b = append(b, '}')
 	}
 	return append(b, ']', '}')

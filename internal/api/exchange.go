@@ -95,7 +95,6 @@ type route struct {
 // fields, recovery, counting.
 func (s *server) handle(pattern string, handler func(x *exchange, r *http.Request)) {
 	rt := &route{pattern: pattern, metrics: s.metrics.route(pattern)}
-	s.patterns = append(s.patterns, pattern)
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		x := exchanges.Get().(*exchange)
 		*x = exchange{ResponseWriter: w, server: s, route: rt, ctx: r.Context()}

@@ -22,10 +22,11 @@ func appendText(b []byte, s string) []byte {
 	return b
 }
 
-// appendNumber appends f. JSON has no infinities, so they become 0.
-func appendNumber(b []byte, f float64) []byte {
+// appendNumber appends f with so many significant digits. JSON has no
+// infinities, so they become 0.
+func appendNumber(b []byte, f float64, digits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		f = 0
 	}
-	return jsontext.AppendFloat(b, f, 64)
+	return strconv.AppendFloat(b, f, 'g', digits, 64)
 }

@@ -6,6 +6,7 @@ import (
 
 	"accord/internal/auth"
 	"accord/internal/catalog"
+	"accord/internal/collect"
 	"accord/internal/consent"
 	"accord/internal/decide"
 	"accord/internal/decide/run"
@@ -52,9 +53,9 @@ type Choices interface {
 type Collector interface {
 	// Collect takes one request and returns when what is kept of it is durable.
 	// It must not keep the body, which is used again for other requests.
-	Collect(ctx context.Context, r CollectRequest) (CollectResult, error)
+	Collect(ctx context.Context, r collect.Request) (collect.Result, error)
 	// Debug returns the last events of a source, without values.
-	Debug(source string) []Trace
+	Debug(source string) []collect.Trace
 }
 
 // Catalog holds the products that answers are made of. *store.Store is one.

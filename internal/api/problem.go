@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -47,8 +48,8 @@ const (
 	codeBadProof    = "bad_proof"   // a proof came that does not hold
 	codeUnproven    = "unproven"    // the request needs a proof and has none
 	codePurpose     = "purpose"     // the purpose cannot be used so
-	codeNotFound    = "not_found"   //
-	codeMethod      = "method"      //
+	codeNotFound    = "not_found"   // nothing there, or nothing for whoever asks
+	codeMethod      = "method"      // the path does not take the method
 	codeTooMany     = "too_many"    // asked too often
 	codeBusy        = "busy"        // the log takes no more just now
 	codeUnavailable = "unavailable" // something beneath does not answer
@@ -132,7 +133,9 @@ func (x *exchange) stamp(p *Problem) {
 		return
 	}
 	level := slog.LevelError
-	if p.Code == codeBusy {
+	// A full queue and a client that went away are not the server's faults, and
+	// a fault that hits every request need not be told for each.
+	if p.Code == codeBusy || x.ctx.Err() != nil || !x.server.complaints.take(time.Now()) {
 		level = slog.LevelDebug
 	}
 	x.server.Logger.Log(x.ctx, level, "a request failed", "request_id", p.RequestID, "route", x.route.pattern, "error", p.cause)
@@ -141,6 +144,7 @@ func (x *exchange) stamp(p *Problem) {
 // init puts huma's own errors into the same form. They would echo what was
 // sent, which may be personal, so only the place and the fault are kept.
 func init() {
+	huma.DefaultArrayNullable = false // an empty list is written [], never null
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		if status == 0 {
 			return &Problem{} // huma asks for an example, to describe it
@@ -165,6 +169,10 @@ func fromHuma(status int, message string, errs []error) *Problem {
 		return problem(status, codeInternal, "The server failed at this request. Give the request id to whoever runs it.").because(errors.Join(errs...))
 	}
 	p := problem(status, codeInvalid, "The request is not as the API describes it: "+message+". See errors, and /openapi.json.")
+	if status == http.StatusBadRequest && len(errs) == 0 {
+		p.Detail = "The request has no body, and this route needs one. /openapi.json describes it."
+		return p
+	}
 	if status == http.StatusBadRequest {
 		p.Code = codeBadJSON
 		p.Detail = "The body is not JSON in UTF-8, or names a field twice. See errors for the place."

@@ -78,7 +78,7 @@ type findProductsInput struct {
 }
 
 type findProductsBody struct {
-	Products []product `json:"products" nullable:"false"`
+	Products []product `json:"products"`
 }
 
 func (s *server) findProducts(_ context.Context, in *findProductsInput) (*struct{ Body findProductsBody }, error) {

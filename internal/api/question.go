@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,7 +21,7 @@ type decideQuestion struct {
 	Person  *person      `json:"person,omitempty" doc:"Whom the answer is for; absent for nobody"`
 	Purpose string       `json:"purpose,omitempty" default:"personalization" minLength:"1" maxLength:"64" doc:"A purpose of the declaration"`
 	Moment  decideMoment `json:"moment,omitempty" doc:"What may be known without knowing the person"`
-	Exclude []productID  `json:"exclude,omitempty" maxItems:"500" nullable:"false" doc:"Products that must not be answered"`
+	Exclude []productID  `json:"exclude,omitempty" maxItems:"500" doc:"Products that must not be answered"`
 	N       int          `json:"n,omitempty" default:"10" minimum:"1" maximum:"100" doc:"How many items"`
 }
 
@@ -28,7 +29,7 @@ type decideMoment struct {
 	Time    time.Time   `json:"time,omitempty" doc:"When the answer is shown; now if absent"`
 	Place   string      `json:"place,omitempty" maxLength:"128" doc:"A place, such as London or shop-7"`
 	Channel string      `json:"channel,omitempty" maxLength:"32" doc:"web, app, till, …"`
-	Session []productID `json:"session,omitempty" maxItems:"500" nullable:"false" doc:"Products of the present session, the newest last"`
+	Session []productID `json:"session,omitempty" maxItems:"500" doc:"Products of the present session, the newest last"`
 }
 
 const (
@@ -48,8 +49,10 @@ func parseDecide(b []byte, now time.Time) (who identity.Identifier, ask decide.A
 	defer r.release()
 	q := question{reader: r, ask: decide.Ask{Purpose: defaultPurpose, N: defaultN, Moment: decide.Moment{Time: now}}}
 	q.object("body", q.top)
-	if q.err == nil && r.dec.PeekKind() != jsontext.KindInvalid {
-		q.err = badBody("something follows the end of the object")
+	if q.err == nil {
+		if _, err := r.dec.ReadToken(); err != io.EOF {
+			q.err = badBody("something follows the end of the object")
+		}
 	}
 	if q.err == nil && q.named {
 		who, q.err = q.person.identifier("body.person")

@@ -94,7 +94,8 @@ func (r *reader) members(each func(name string) bool) bool {
 	return err == nil && t.Kind() == '}'
 }
 
-// name reads a member's name. The names that this package knows cost nothing.
+// name reads a member's name, "" for one that this package does not know. Only a
+// name with escapes in it costs an allocation.
 func (r *reader) name() (string, error) {
 	v, err := r.dec.ReadValue()
 	if err != nil {
@@ -102,6 +103,9 @@ func (r *reader) name() (string, error) {
 	}
 	if s, ok := known[string(v)]; ok {
 		return s, nil
+	}
+	if bytes.IndexByte(v, '\\') < 0 {
+		return "", nil
 	}
 	b, err := jsontext.AppendUnquote(nil, v)
 	return string(b), err
@@ -114,8 +118,6 @@ var known = func() map[string]string {
 		"writeKey", "context", "batch", "accord", "visitor", "shop_token",
 		"person", "purpose", "moment", "exclude", "n", "user_id", "anonymous_id",
 		"time", "place", "channel", "session",
-		"userId", "anonymousId", "messageId", "type", "event", "properties", "traits", "timestamp", "sentAt",
-		"originalTimestamp", "integrations", "previousId", "groupId", "name", "category",
 	} {
 		m[`"`+s+`"`] = s
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"accord/internal/auth"
+	"accord/internal/collect"
 )
 
 // kinds are Segment's calls, each at /v1/KIND.
@@ -70,7 +71,7 @@ func (s *server) collectOne(x *exchange, r *http.Request, kind string, limit int
 	x.prove(visitor, shop) //nolint:errcheck
 	ctx, cancel := s.within(r)
 	defer cancel()
-	_, err = s.Collector.Collect(ctx, CollectRequest{
+	_, err = s.Collector.Collect(ctx, collect.Request{
 		Source: x.key.Source, Speaker: x.speaker, Kind: kind, Received: received, Body: b.bytes,
 	})
 	return err
@@ -90,12 +91,14 @@ func (s *server) asSegment(err error) error {
 		return &q
 	case ok:
 		return err
-	case errors.Is(err, errCollectTooLarge):
+	case errors.Is(err, collect.ErrTooLarge):
 		return problem(http.StatusBadRequest, codeTooLarge, "The batch holds more than a batch may: 2,500 events and 500 KiB. Send it in smaller parts; nothing of it was kept.")
-	case errors.Is(err, errCollectBadJSON):
+	case errors.Is(err, collect.ErrBadJSON):
 		return badJSON
 	case s.Busy(err):
 		return err
+	case errors.Is(err, collect.ErrClosed), errors.Is(err, collect.ErrRetry):
+		return unavailable(nil) // in order, so nothing for the log
 	}
 	return unavailable(err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"accord/internal/collect"
 	"accord/internal/declare"
 )
 
@@ -56,14 +57,14 @@ type debugInput struct {
 
 type debugOutput struct {
 	Body struct {
-		Events []Trace `json:"events" nullable:"false" doc:"The newest first"`
+		Events []collect.Trace `json:"events" doc:"The newest first"`
 	}
 }
 
 func (s *server) debug(_ context.Context, in *debugInput) (*debugOutput, error) {
 	out := &debugOutput{}
 	if out.Body.Events = s.Collector.Debug(in.Source); out.Body.Events == nil {
-		out.Body.Events = []Trace{}
+		out.Body.Events = []collect.Trace{}
 	}
 	return out, nil
 }
@@ -82,9 +83,9 @@ type declarationOutput struct{ Body declarationBody }
 
 type declarationBody struct {
 	Version     string            `json:"version" doc:"The hash of the declaration"`
-	Controllers []controllerBody  `json:"controllers" nullable:"false" doc:"Who answers for the data; the first is the default"`
-	Purposes    []purposeBody     `json:"purposes" nullable:"false"`
-	Fields      []declarationItem `json:"fields" nullable:"false" doc:"All that may be kept; what is not here is not kept"`
+	Controllers []controllerBody  `json:"controllers" doc:"Who answers for the data; the first is the default"`
+	Purposes    []purposeBody     `json:"purposes"`
+	Fields      []declarationItem `json:"fields" doc:"All that may be kept; what is not here is not kept"`
 }
 
 type controllerBody struct {
@@ -100,7 +101,7 @@ type purposeBody struct {
 	Text       string   `json:"text" doc:"What it is, in plain words"`
 	Choosable  bool     `json:"choosable" doc:"Whether a person's choice decides it"`
 	Valid      string   `json:"valid,omitempty" doc:"How long a consent lasts; absent: until withdrawn" example:"24 months"`
-	Categories []string `json:"categories" nullable:"false" doc:"The names under which consent managers know it"`
+	Categories []string `json:"categories" doc:"The names under which consent managers know it"`
 }
 
 type declarationItem struct {
@@ -109,7 +110,7 @@ type declarationItem struct {
 	Path      string   `json:"path" example:"products[].price"`
 	Category  string   `json:"category" doc:"What sort of data it is"`
 	Special   bool     `json:"special,omitzero" doc:"Of a special category (GDPR Art. 9)"`
-	Purposes  []string `json:"purposes" nullable:"false"`
+	Purposes  []string `json:"purposes"`
 	Retention string   `json:"retention" example:"13 months"`
 	Text      string   `json:"text,omitempty"`
 }

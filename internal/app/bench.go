@@ -325,4 +325,3 @@ func PrintBench(out io.Writer, r bench.Report, unit string, asJSON bool) error {
 	_, err := io.WriteString(out, r.Text(unit))
 	return err
 }
-

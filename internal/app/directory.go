@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"accord/internal/declare"
@@ -124,7 +125,7 @@ func (d *Directory) declaration(config string) (*declare.Declaration, error) {
 	}
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) && config == "" && d.Kind != Production {
-		if err := writeFile(name, declare.Template("Demonstration shop")); err != nil {
+		if err := writeFile(name, d.template("Demonstration shop")); err != nil {
 			return nil, err
 		}
 		b, err = os.ReadFile(name)
@@ -138,8 +139,21 @@ func (d *Directory) declaration(config string) (*declare.Declaration, error) {
 	return declare.Parse(name, b)
 }
 
-// run is the content of run.json.
-type run struct {
+// template is the declaration that a new directory begins with. Consents that
+// are evaluated are of the past; with a length of validity they would all have
+// expired, so an evaluation directory declares none.
+func (d *Directory) template(name string) []byte {
+	b := declare.Template(name)
+	if d.Kind == Evaluation {
+		b = validity.ReplaceAll(b, []byte("    # no valid: in an evaluation, so that consents of the past still stand\n"))
+	}
+	return b
+}
+
+var validity = regexp.MustCompile(`(?m)^    valid: .*\n`)
+
+// runMark is the content of run.json.
+type runMark struct {
 	Started time.Time `json:"started"`
 	Clean   bool      `json:"clean"`
 }
@@ -147,21 +161,21 @@ type run struct {
 // begin marks the start of a run and reports whether the last one ended in
 // order. After one that did not, receipts that left with their answers within
 // its last second may not be durable (promise 6): the caller reports the gap.
-func (d *Directory) begin(now time.Time) (last *run, clean bool, err error) {
+func (d *Directory) begin(now time.Time) (last *runMark, clean bool, err error) {
 	clean = true
 	if b, err := os.ReadFile(d.file("run.json")); err == nil {
-		last = &run{}
+		last = &runMark{}
 		clean = json.Unmarshal(b, last) == nil && last.Clean
 	}
-	return last, clean, d.mark(run{Started: now})
+	return last, clean, d.mark(runMark{Started: now})
 }
 
 // end marks that a run ended in order.
 func (d *Directory) end(started time.Time) error {
-	return d.mark(run{Started: started, Clean: true})
+	return d.mark(runMark{Started: started, Clean: true})
 }
 
-func (d *Directory) mark(r run) error {
+func (d *Directory) mark(r runMark) error {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err

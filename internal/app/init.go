@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-
-	"accord/internal/declare"
 )
 
 // Init makes a data directory with a commented declaration in it, and returns
@@ -22,5 +20,5 @@ func Init(data string, kind Kind, name string) (string, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	return file, writeFile(file, declare.Template(name))
+	return file, writeFile(file, d.template(name))
 }

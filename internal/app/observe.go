@@ -21,7 +21,7 @@ func (h *House) observe(r *prometheus.Registry) {
 	counter("log_frames_total", "Frames made durable.", func() float64 { return float64(h.log.Stats().Frames) })
 	counter("log_records_total", "Records made durable.", func() float64 { return float64(h.log.Stats().Records) })
 	counter("log_bytes_total", "Bytes of frames made durable.", func() float64 { return float64(h.log.Stats().Bytes) })
-	gauge("log_queue", "Records that wait for the disk.", func() float64 { return float64(h.log.Stats().Queued) })
+	gauge("log_queue", "Records that wait for the disk.", func() float64 { return float64(h.log.Stats().QueuedRecords) })
 
 	counter("receipts_written_total", "Receipts made durable.", func() float64 { return float64(h.journal.Stats().Written) })
 	counter("receipts_lost_total", "Receipts that left in an answer and could not be kept.", func() float64 { return float64(h.journal.Stats().Lost) })

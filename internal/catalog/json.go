@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +75,7 @@ func readJSON(in *intake.Reader, b *bufio.Reader) ([]Product, error) {
 		if err != nil {
 			return g.stop(line, sayJSON(err))
 		}
+		line -= bytes.Count(value, []byte("\n")) // where the product begins
 		var e entry
 		var p Product
 		if err = json.Unmarshal(value, &e, json.RejectUnknownMembers(true)); err == nil {

@@ -91,6 +91,7 @@ func TestFaults(t *testing.T) {
 		{"json unknown", "[\n{\"id\":\"x\",\"colour\":1}]", `line 2: the name "colour" is none of`},
 		{"json twice", `{"id":"x","id":"y"}`, "line 1: not valid JSON: duplicate"},
 		{"json type", "\n\n{\"id\":1}", `line 3: "id" is of the wrong type`},
+		{"json long", "[\n{\n\"id\":\n1}]", `line 2: "id" is of the wrong type`},
 		{"json value", "[\n1]", "line 2: a product is a JSON object"},
 		{"json price", `{"id":"x","title":"y","currency":"GBP"}`, "line 1: price is missing"},
 		{"json price true", `{"id":"x","title":"y","currency":"GBP","price":true}`, "line 1: price is missing"},

@@ -11,10 +11,10 @@
 //	err := c.Replay(ctx) // before the gate opens
 //	record, err := c.Record(ctx, token, []consent.Choice{{Purpose: "newsletter", State: consent.Withdrawn, At: now}})
 //
-// Old news never widens: a choice that gives and is older than the person's
-// present choice about the purpose is left out of the record, so a queue of old
-// events or a late import cannot revive what was withdrawn since. Old news that
-// narrows is taken.
+// Old news never widens: a choice that gives and is older than what the person
+// has said since is kept as evidence ([consent.Record.Late]) and does not count,
+// so a queue of old events or a late import cannot revive what was withdrawn.
+// Old news that narrows counts. A choice of the future becomes one of now.
 //
 // Promises kept here: 1 and 3 (a withdrawal is durable and in force before it is
 // acknowledged, and no choice is applied before it is durable), 5.
@@ -62,6 +62,26 @@ type State interface {
 	Drop(t identity.Token, c declare.ClassID) error
 }
 
+// MethodEvent is the method of a choice that an event's consent object reported:
+// a preference that stands somewhere else, not an act of the person towards this
+// server.
+const MethodEvent = "event"
+
+// Limits of a record.
+const (
+	MaxChoices = 512 // in one record
+	MaxText    = 256 // bytes of a method, notice, language or proof
+	MaxHistory = 1000
+)
+
+// ErrInvalid is returned for choices that cannot be made; nothing is recorded.
+var ErrInvalid = errors.New("this is no choice that can be recorded")
+
+// ErrLate is returned with a record that is durable and in force, when what it
+// ends could not be destroyed yet. The gate obeys the choice already; the next
+// choice of the person, or the next start, destroys what is left.
+var ErrLate = errors.New("the choice is in force, but what it ends could not be destroyed yet")
+
 // stripes spread the locks that keep one person's choices in order.
 const stripes = 1024
 
@@ -76,22 +96,35 @@ type Choices struct {
 
 	// people keeps append and apply of one person's choices together: the book
 	// ignores a sequence below the newest it knows.
-	people [stripes]sync.Mutex
+	// Each is a lock that a caller can stop waiting for.
+	people [stripes]chan struct{}
 
-	mu     sync.RWMutex // guards places
-	places map[identity.Token][]uint64
+	mu   sync.RWMutex // guards said
+	said map[identity.Token]said
+}
+
+// said is what is remembered of one person beside the book.
+type said struct {
+	places []uint64    // sequences of the person's records
+	direct declare.Set // purposes whose newest choice has another method than MethodEvent
 }
 
 // New returns a Choices over its keepers. Call Replay before the gate opens.
 func New(d *declare.Declaration, keys Keys, log Log, book *consent.Book, state State, now func() time.Time) *Choices {
-	return &Choices{declaration: d, keys: keys, log: log, book: book, state: state, now: now, places: make(map[identity.Token][]uint64)}
+	c := &Choices{declaration: d, keys: keys, log: log, book: book, state: state, now: now, said: make(map[identity.Token]said)}
+	for i := range c.people {
+		c.people[i] = make(chan struct{}, 1)
+	}
+	return c
 }
 
-// Replay applies every durable choice to the book. A choice whose key is gone
-// belongs to an erased person and is passed over; one that cannot be read is an
-// error, since it might be a withdrawal.
+// Replay applies every durable choice to the book, and destroys what a choice
+// ended when a crash came between the two. A choice whose key is gone belongs to
+// an erased person and is passed over; one that cannot be read is an error, since
+// it might be a withdrawal.
 func (c *Choices) Replay(ctx context.Context) error {
-	return c.log.Choices(ctx, 0, func(m event.ChoiceMessage) error {
+	narrowed := make(map[identity.Token]struct{})
+	err := c.log.Choices(ctx, 0, func(m event.ChoiceMessage) error {
 		r, err := c.open(m)
 		if errors.Is(err, vault.ErrNoKey) {
 			return nil
@@ -100,80 +133,193 @@ func (c *Choices) Replay(ctx context.Context) error {
 			return fmt.Errorf("choice %d: %w", m.Sequence, err)
 		}
 		c.book.Apply(r)
-		c.remember(m.Token, m.Sequence)
+		c.remember(&r)
+		if c.ended(r.Choices) != 0 {
+			narrowed[m.Token] = struct{}{}
+		}
 		return nil
 	})
+	for t := range narrowed {
+		if err == nil {
+			err = c.Settle(ctx, t)
+		}
+	}
+	return err
 }
 
-func (c *Choices) remember(t identity.Token, sequence uint64) {
+// remember notes where a record is and which purposes it was direct about.
+func (c *Choices) remember(r *consent.Record) {
 	c.mu.Lock()
-	c.places[t] = append(c.places[t], sequence)
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	s := c.said[r.Token]
+	s.places = append(s.places, r.Sequence)
+	for _, choice := range r.Choices {
+		if i, ok := c.declaration.Purpose(choice.Purpose); ok {
+			s.direct = s.direct.Without(i)
+			if choice.Method != MethodEvent {
+				s.direct = s.direct.With(i)
+			}
+		}
+	}
+	c.said[r.Token] = s
+}
+
+// Direct returns the purposes about which a person's newest choice was made
+// otherwise than by an event's consent object (MethodEvent). A preference that
+// an event reports must not overrule those.
+func (c *Choices) Direct(t identity.Token) declare.Set {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.said[t].direct
+}
+
+// lock takes the lock of a person's choices and returns what gives it back.
+func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), err error) {
+	stripe := c.people[t.Slot()]
+	select {
+	case stripe <- struct{}{}:
+		return func() { <-stripe }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Record makes choices of one person durable and puts them into force. It
-// returns the record as it was kept: without choices about purposes that the
-// declaration does not have (an error), and without old news that would widen.
-// When nothing is left to record, the record has no choices and Sequence 0.
+// returns the record as it was kept, with old news that would widen in Late.
+// Where there is nothing to record it has Sequence 0. Errors are ErrInvalid,
+// ErrLate, or those of the log and the keys; after all but ErrLate the choices
+// are not in force.
 func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error) {
-	for i := range cs {
-		if _, ok := c.declaration.Purpose(cs[i].Purpose); !ok {
-			return consent.Record{}, fmt.Errorf("the declaration has no purpose %q", cs[i].Purpose)
-		}
-		if cs[i].State < consent.Given || cs[i].State > consent.Objected {
-			return consent.Record{}, errors.New("a choice is given, refused, withdrawn or objected")
-		}
+	if err := c.check(t, cs); err != nil {
+		return consent.Record{}, err
 	}
-	lock := &c.people[int(t[0])<<2&(stripes-1)|int(t[1])>>6]
-	lock.Lock()
-	defer lock.Unlock()
-	r := consent.Record{Controller: c.declaration.Controller(), Token: t, Accepted: c.now().UTC().Truncate(time.Millisecond)}
-	r.Choices = c.effective(t, cs, r.Accepted)
-	if len(r.Choices) == 0 {
+	r := consent.Record{Controller: c.declaration.Controller(), Token: t}
+	if len(cs) == 0 {
 		return r, nil
 	}
-	m, err := c.seal(ctx, &r)
+	unlock, err := c.lock(ctx, t)
 	if err != nil {
 		return consent.Record{}, err
+	}
+	defer unlock()
+	r.Accepted = c.now().UTC().Truncate(time.Millisecond)
+	c.sort(&r, cs)
+	m, err := c.seal(ctx, &r)
+	if err != nil {
+		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 	}
 	if r.Sequence, err = c.log.AppendChoice(ctx, m); err != nil {
 		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 	}
 	c.book.Apply(r)
-	c.remember(t, r.Sequence)
-	if err := c.end(ctx, t, r); err != nil {
-		// The choice is durable and in force, and the gate obeys it; only the
-		// destruction is late. The caller hears of it and tries again.
-		return r, fmt.Errorf("the choice is in force, but what it ends could not be destroyed: %w", err)
+	c.remember(&r)
+	if c.ended(r.Choices) == 0 {
+		return r, nil
+	}
+	// The choice is in force: nobody who hangs up stops what follows from it.
+	if err := c.settle(context.WithoutCancel(ctx), t); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrLate, err)
 	}
 	return r, nil
 }
 
-// effective returns the choices that may take effect, the times of the future
-// brought down to now.
-func (c *Choices) effective(t identity.Token, cs []consent.Choice, now time.Time) []consent.Choice {
-	present, _ := c.book.Presents(t)
-	out := make([]consent.Choice, 0, len(cs))
-	for _, choice := range cs {
-		if choice.At.IsZero() || choice.At.After(now) {
-			choice.At = now
-		}
-		i, _ := c.declaration.Purpose(choice.Purpose)
-		p := present[i]
-		if choice.State == consent.Given && p.State != consent.Unset && choice.At.UnixMilli() < p.At {
-			continue
-		}
-		out = append(out, choice)
+// check refuses what is no choice. Its errors name purposes and no person.
+func (c *Choices) check(t identity.Token, cs []consent.Choice) error {
+	if t.IsZero() {
+		return fmt.Errorf("%w: it is nobody's", ErrInvalid)
 	}
-	return out
+	if len(cs) > MaxChoices {
+		return fmt.Errorf("%w: a record has at most %d choices", ErrInvalid, MaxChoices)
+	}
+	for i := range cs {
+		choice := &cs[i]
+		p, ok := c.declaration.Purpose(choice.Purpose)
+		if !ok {
+			return fmt.Errorf("%w: the declaration has no purpose %.80q", ErrInvalid, choice.Purpose)
+		}
+		if basis := c.declaration.Purposes[p].Basis; basis == declare.Contract || basis == declare.LegalObligation {
+			return fmt.Errorf("%w: the purpose %q rests on %s, which no choice gives or ends", ErrInvalid, choice.Purpose, basis)
+		}
+		if choice.State < consent.Given || choice.State > consent.Objected {
+			return fmt.Errorf("%w: a choice is given, refused, withdrawn or objected", ErrInvalid)
+		}
+		if max(len(choice.Method), len(choice.Notice), len(choice.Language), len(choice.Proof)) > MaxText {
+			return fmt.Errorf("%w: method, notice, language and proof have at most %d bytes each", ErrInvalid, MaxText)
+		}
+		if y := choice.At.Year(); y > 9999 {
+			return fmt.Errorf("%w: its time is none", ErrInvalid)
+		}
+	}
+	return nil
 }
 
-// end destroys what lived for purposes that the record ended.
-func (c *Choices) end(ctx context.Context, t identity.Token, r consent.Record) error {
-	var ended declare.Set
-	for _, choice := range r.Choices {
+// sort puts each choice where it belongs: among those that count, or among the
+// late ones. Choices of one record about one purpose follow each other.
+func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
+	presents, _ := c.book.Presents(r.Token)
+	r.Choices = make([]consent.Choice, 0, len(cs))
+	for _, choice := range cs {
+		if choice.At.IsZero() || choice.At.After(r.Accepted) {
+			choice.At = r.Accepted
+		}
+		choice.At = choice.At.UTC().Truncate(time.Millisecond)
+		i, _ := c.declaration.Purpose(choice.Purpose)
+		p := &presents[i]
+		if choice.State == consent.Given && late(p, &choice, &c.declaration.Purposes[i]) {
+			r.Late = append(r.Late, choice)
+			continue
+		}
+		if choice.State != consent.Given || p.State != consent.Given {
+			*p = consent.Present{State: choice.State, At: choice.At.UnixMilli()}
+		}
+		r.Choices = append(r.Choices, choice)
+	}
+}
+
+// late reports whether a choice that gives is older than the present one: it
+// would let in what happened before the present consent, revive what was ended
+// since, or shorten what was renewed since.
+func late(p *consent.Present, choice *consent.Choice, purpose *declare.Purpose) bool {
+	if p.State == consent.Unset {
+		return false
+	}
+	if choice.At.UnixMilli() < p.At {
+		return true
+	}
+	return p.State == consent.Given && p.Until != 0 && purpose.Valid.After(choice.At).UnixMilli() < p.Until
+}
+
+// ended returns the purposes that choices end.
+func (c *Choices) ended(cs []consent.Choice) (s declare.Set) {
+	for _, choice := range cs {
 		if i, ok := c.declaration.Purpose(choice.Purpose); ok && choice.State != consent.Given {
-			ended = ended.With(i)
+			s = s.With(i)
+		}
+	}
+	return s
+}
+
+// Settle destroys the keys of those of a person's classes in which no purpose
+// holds since the person ended one, and what the state holds of them. Record
+// does so by itself; whoever made a key for data that a withdrawal overtook
+// calls it again.
+func (c *Choices) Settle(ctx context.Context, t identity.Token) error {
+	unlock, err := c.lock(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.settle(ctx, t)
+}
+
+// settle is Settle under the person's lock: no choice that gives comes between
+// its look at the book and the destruction.
+func (c *Choices) settle(ctx context.Context, t identity.Token) error {
+	var ended declare.Set
+	presents, _ := c.book.Presents(t)
+	for i := range presents {
+		if s := presents[i].State; s != consent.Unset && s != consent.Given {
+			ended = ended.With(declare.PurposeIndex(i))
 		}
 	}
 	if ended == 0 {
@@ -202,10 +348,12 @@ func (c *Choices) end(ctx context.Context, t identity.Token, r consent.Record) e
 	return nil
 }
 
-// History returns all that a person chose, the oldest first.
+// History returns what a person chose, the oldest first: the newest MaxHistory
+// records. It reads each from the log.
 func (c *Choices) History(ctx context.Context, t identity.Token) ([]consent.Record, error) {
 	c.mu.RLock()
-	places := append([]uint64(nil), c.places[t]...)
+	places := c.said[t].places
+	places = append([]uint64(nil), places[max(0, len(places)-MaxHistory):]...)
 	c.mu.RUnlock()
 	out := make([]consent.Record, 0, len(places))
 	for _, sequence := range places {
@@ -243,8 +391,8 @@ func (c *Choices) seal(ctx context.Context, r *consent.Record) (event.ChoiceMess
 	if err != nil {
 		return event.ChoiceMessage{}, err
 	}
-	h := event.Header{Token: r.Token, Class: declare.ClassChoice, Accepted: r.Accepted.UnixMilli()}
-	rand.Read(h.ID[:]) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
+	h := event.Header{Token: r.Token, Class: declare.ClassChoice, Kind: event.KindChoice, Accepted: r.Accepted.UnixMilli()}
+	rand.Read(h.ID[:]) // never fails
 	out := append(make([]byte, 0, messageHead+len(body)+64), h.ID[:]...)
 	out = binary.BigEndian.AppendUint64(out, uint64(h.Accepted))
 	if out, err = c.keys.Seal(out, &h, body); err != nil {
@@ -257,7 +405,7 @@ func (c *Choices) open(m event.ChoiceMessage) (consent.Record, error) {
 	if len(m.Sealed) < messageHead {
 		return consent.Record{}, errors.New("the message is too short to be a choice")
 	}
-	h := event.Header{ID: event.ID(m.Sealed[:16]), Token: m.Token, Class: declare.ClassChoice, Accepted: int64(binary.BigEndian.Uint64(m.Sealed[16:]))}
+	h := event.Header{ID: event.ID(m.Sealed[:16]), Token: m.Token, Class: declare.ClassChoice, Kind: event.KindChoice, Accepted: int64(binary.BigEndian.Uint64(m.Sealed[16:]))}
 	body, err := c.keys.Open(nil, &h, m.Sealed[messageHead:])
 	if err != nil {
 		return consent.Record{}, err

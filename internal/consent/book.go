@@ -1,7 +1,6 @@
 package consent
 
 import (
-	"sync"
 	"time"
 
 	"accord/internal/declare"
@@ -17,25 +16,13 @@ type Present struct {
 	// before a consent never follows it.
 	Since uint64
 	// At is when the person made the choice that Since names, in Unix
-	// milliseconds; an event older than it is not covered.
+	// milliseconds; an event older than it is not covered. 0 is no limit: the
+	// purpose held before the person said anything.
 	At int64
 	// Until is when the consent expires, in Unix milliseconds; 0 is never.
 	Until int64
 	// Last is the sequence of the newest choice about this purpose.
 	Last uint64
-}
-
-// standing is all that one person has said. It is guarded by its shard.
-type standing struct {
-	sequence uint64 // of the newest record applied
-	present  []Present
-}
-
-const shards = 256
-
-type shard struct {
-	mu     sync.RWMutex // guards people and every standing in it
-	people map[identity.Token]*standing
 }
 
 // Book holds the present choices of everybody. It is safe for concurrent use:
@@ -49,35 +36,38 @@ type Book struct {
 func NewBook(d *declare.Declaration) *Book {
 	b := &Book{declaration: d}
 	for i := range b.shards {
-		b.shards[i].people = make(map[identity.Token]*standing)
+		b.shards[i].stride = len(d.Purposes)
 	}
 	return b
 }
 
-func (b *Book) shard(t identity.Token) *shard { return &b.shards[t[15]] }
+func (b *Book) shard(t identity.Token) *shard { return &b.shards[int(t[15])%shards] }
 
 // Apply puts a durable record into force. A record that was applied before is
-// ignored, so a replay changes nothing; purposes that the declaration does not
-// name are ignored too.
+// ignored, so a replay changes nothing; so are one that is not durable yet
+// (Sequence 0) and purposes that the declaration does not name.
 func (b *Book) Apply(r Record) {
+	if r.Sequence == 0 {
+		return
+	}
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.people[r.Token]
-	if p == nil {
-		p = &standing{present: make([]Present, len(b.declaration.Purposes))}
-		s.people[r.Token] = p
+	person := s.find(&r.Token)
+	if person == nil {
+		person = s.add(&r.Token)
 	}
-	if r.Sequence <= p.sequence {
+	if r.Sequence <= person.sequence {
 		return
 	}
-	p.sequence = r.Sequence
+	person.sequence = r.Sequence
+	presents := s.presents(person)
 	for _, c := range r.Choices {
 		i, ok := b.declaration.Purpose(c.Purpose)
 		if !ok {
 			continue
 		}
-		p.present[i] = after(p.present[i], c, r, &b.declaration.Purposes[i])
+		presents[i] = after(presents[i], c, r, &b.declaration.Purposes[i])
 	}
 }
 
@@ -90,19 +80,29 @@ func after(old Present, c Choice, r Record, purpose *declare.Purpose) Present {
 	if !purpose.Valid.IsZero() {
 		now.Until = purpose.Valid.After(c.At).UnixMilli()
 	}
-	// A renewal of a consent that never lapsed keeps what the first one covered.
-	unbroken := old.State == Given && (old.Until == 0 || r.Accepted.UnixMilli() < old.Until)
-	if unbroken {
-		now.Since, now.At = old.Since, min(old.At, now.At)
+	if unbroken(old, r, purpose.Basis) {
+		// The first time stands: a renewal that claims an earlier one widens
+		// nothing.
+		now.Since, now.At = old.Since, old.At
 	}
 	return now
+}
+
+// unbroken reports whether a purpose held until the record, so that what was
+// kept before it stays covered: a consent that is renewed before it lapsed, or a
+// yes to what held without one, which takes nothing away.
+func unbroken(old Present, r Record, basis declare.Basis) bool {
+	if old.State == Given {
+		return old.Until == 0 || r.Accepted.UnixMilli() < old.Until
+	}
+	return holdsUnasked(basis) && old.Last == 0
 }
 
 // Forget drops all that a person said. Erasure calls it after the keys are gone.
 func (b *Book) Forget(t identity.Token) {
 	s := b.shard(t)
 	s.mu.Lock()
-	delete(s.people, t)
+	s.remove(&t)
 	s.mu.Unlock()
 }
 
@@ -114,12 +114,22 @@ func (b *Book) Presents(t identity.Token) ([]Present, uint64) {
 	s := b.shard(t)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	p := s.people[t]
-	if p == nil {
+	person := s.find(&t)
+	if person == nil {
 		return out, 0
 	}
-	copy(out, p.present)
-	return out, p.sequence
+	copy(out, s.presents(person))
+	return out, person.sequence
+}
+
+// Present returns a person's present choice about one purpose of the
+// declaration. It allocates nothing.
+func (b *Book) Present(t identity.Token, purpose declare.PurposeIndex) (p Present) {
+	s := b.shard(t)
+	s.mu.RLock()
+	p = s.present(&t, purpose)
+	s.mu.RUnlock()
+	return p
 }
 
 // Holding returns the purposes with a valid basis for a person at now. It says
@@ -141,16 +151,22 @@ func (b *Book) Count() (n int) {
 	for i := range b.shards {
 		s := &b.shards[i]
 		s.mu.RLock()
-		n += len(s.people)
+		n += s.people
 		s.mu.RUnlock()
 	}
 	return n
 }
 
-// holds tells whether a purpose has a valid basis for a person, and from which
-// sequence and time on.
+// holds tells whether a purpose whose basis a choice can end holds for a person
+// at now, in Unix milliseconds. What it does not know denies: an unknown basis,
+// and a state that a later Accord may have written.
 func holds(basis declare.Basis, p Present, now int64) Reason {
 	switch p.State {
+	case Given:
+		if p.Until != 0 && now >= p.Until {
+			return DeniedExpired
+		}
+		return Allowed
 	case Refused:
 		return DeniedRefused
 	case Withdrawn:
@@ -158,15 +174,16 @@ func holds(basis declare.Basis, p Present, now int64) Reason {
 	case Objected:
 		return DeniedObjected
 	}
-	if basis == declare.Consent {
-		switch {
-		case p.State == Unset:
-			return DeniedNoChoice
-		case p.Until != 0 && now >= p.Until:
-			return DeniedExpired
-		}
+	if p.Last == 0 && holdsUnasked(basis) {
+		return Allowed
 	}
-	return Allowed
+	return DeniedNoChoice
+}
+
+// holdsUnasked reports whether a basis that a choice can end holds until one
+// does.
+func holdsUnasked(basis declare.Basis) bool {
+	return basis == declare.LegitimateInterest || basis == declare.OptOut
 }
 
 // narrowable reports whether a person's choice can end a basis. A contract and

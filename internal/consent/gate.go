@@ -77,11 +77,18 @@ const GrantLife = 2 * time.Second
 type Gate struct {
 	declaration *declare.Declaration
 	book        *Book
+	bases       []declare.Basis // of the declaration's purposes, close together
 	open        atomic.Bool
 }
 
 // NewGate returns a closed gate over book.
-func NewGate(d *declare.Declaration, book *Book) *Gate { return &Gate{declaration: d, book: book} }
+func NewGate(d *declare.Declaration, book *Book) *Gate {
+	g := &Gate{declaration: d, book: book, bases: make([]declare.Basis, len(d.Purposes))}
+	for i := range g.bases {
+		g.bases[i] = d.Purposes[i].Basis
+	}
+	return g
+}
 
 // Open lets the gate answer. Call it when every durable choice was applied.
 func (g *Gate) Open() { g.open.Store(true) }
@@ -131,7 +138,7 @@ func (g Grant) Class(c *declare.Class) bool { return g.gate != nil && c.Purposes
 // for the purposes of mask under the choice sequence, about a moment (Unix
 // milliseconds).
 func (g Grant) Covers(c *declare.Class, mask uint16, sequence uint64, moment int64) bool {
-	return g.gate != nil && c.Set(mask).Has(g.purpose) && sequence >= g.since && moment >= g.at
+	return g.gate != nil && c.Set(mask).Has(g.purpose) && sequence >= g.since && (g.at == 0 || moment >= g.at)
 }
 
 // Purpose finds a purpose by name.
@@ -147,22 +154,24 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 	if t.IsZero() {
 		return Grant{}, DeniedNobody
 	}
-	if int(purpose) >= len(g.declaration.Purposes) {
+	if int(purpose) >= len(g.bases) {
 		return Grant{}, DeniedUnknownPurpose
 	}
-	basis := g.declaration.Purposes[purpose].Basis
-	p := g.present(t, purpose)
+	basis := g.bases[purpose]
+	p := g.book.Present(t, purpose)
 	if narrowable(basis) {
 		if r := holds(basis, p, millis(now)); r != Allowed {
 			return Grant{}, r
 		}
 	}
 	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, until: millis(now.Add(GrantLife))}
-	if p.State == Given {
+	// A yes to a contract limits nothing: it held before, and a choice does not
+	// end it.
+	if p.State == Given && narrowable(basis) {
 		grant.since, grant.at = p.Since, p.At
-	}
-	if p.Until != 0 {
-		grant.until = min(grant.until, p.Until)
+		if p.Until != 0 {
+			grant.until = min(grant.until, p.Until)
+		}
 	}
 	return grant, Allowed
 }
@@ -180,20 +189,10 @@ func (g *Gate) Release(grant Grant, now time.Time) Reason {
 	case millis(now) >= grant.until:
 		return DeniedStale
 	}
-	if p := g.present(grant.token, grant.purpose); p.Last != grant.last {
+	if p := g.book.Present(grant.token, grant.purpose); p.Last != grant.last {
 		return DeniedChanged
 	}
 	return Allowed
-}
-
-func (g *Gate) present(t identity.Token, purpose declare.PurposeIndex) (p Present) {
-	s := g.book.shard(t)
-	s.mu.RLock()
-	if person := s.people[t]; person != nil {
-		p = person.present[purpose]
-	}
-	s.mu.RUnlock()
-	return p
 }
 
 // Admission says for which purposes a new piece of data about a person may be
@@ -207,26 +206,26 @@ type Admission struct {
 
 // Admit answers for data about a moment: every purpose whose basis holds now
 // and did hold then. A consent covers nothing older than itself, so a queue of
-// old events admits nothing. It allocates nothing. A closed gate admits nothing.
+// old events admits nothing. It allocates nothing. A closed gate admits nothing,
+// and nothing is admitted about nobody.
 func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
-	if !g.open.Load() {
+	if !g.open.Load() || t.IsZero() {
 		return a
 	}
 	at, ms := millis(moment), millis(now)
 	s := g.book.shard(t)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	person := s.people[t]
-	if person != nil {
-		a.Sequence = person.sequence
+	var presents []Present
+	if person := s.find(&t); person != nil {
+		a.Sequence, presents = person.sequence, s.presents(person)
 	}
-	for i := range g.declaration.Purposes {
-		basis := g.declaration.Purposes[i].Basis
+	for i, basis := range g.bases {
 		var p Present
-		if person != nil {
-			p = person.present[i]
+		if presents != nil {
+			p = presents[i]
 		}
-		if narrowable(basis) && (holds(basis, p, ms) != Allowed || p.State == Given && at < p.At) {
+		if narrowable(basis) && (holds(basis, p, ms) != Allowed || p.State == Given && p.At != 0 && at < p.At) {
 			continue
 		}
 		a.Holds = a.Holds.With(declare.PurposeIndex(i))
@@ -240,18 +239,21 @@ func (g *Gate) Still(t identity.Token, admitted declare.Set, sequence uint64, no
 	sh := g.book.shard(t)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	person := sh.people[t]
-	for i := range g.declaration.Purposes {
+	var presents []Present
+	if person := sh.find(&t); person != nil {
+		presents = sh.presents(person)
+	}
+	ms := millis(now)
+	for i, basis := range g.bases {
 		p := declare.PurposeIndex(i)
 		if !admitted.Has(p) {
 			continue
 		}
-		basis := g.declaration.Purposes[i].Basis
 		var present Present
-		if person != nil {
-			present = person.present[i]
+		if presents != nil {
+			present = presents[i]
 		}
-		if narrowable(basis) && (holds(basis, present, millis(now)) != Allowed || present.State == Given && sequence < present.Since) {
+		if narrowable(basis) && (holds(basis, present, ms) != Allowed || present.State == Given && sequence < present.Since) {
 			continue
 		}
 		s = s.With(p)
@@ -266,7 +268,7 @@ func (g *Gate) Why(t identity.Token, now time.Time) []Reason {
 	presents, _ := g.book.Presents(t)
 	for i := range out {
 		out[i] = Allowed
-		if basis := g.declaration.Purposes[i].Basis; narrowable(basis) {
+		if basis := g.bases[i]; narrowable(basis) {
 			out[i] = holds(basis, presents[i], millis(now))
 		}
 		if !g.open.Load() {

@@ -258,7 +258,9 @@ func (f *fields) events(n *yaml.Node, d *Declaration) {
 		} else {
 			f.fault(e.at, "%s has no fields: name what of it may be kept, or leave the event out", what)
 		}
-		if ev.Action != NoAction && len(ev.Fields) > 0 && !slices.ContainsFunc(ev.Fields, func(x Field) bool { return x.Type == Item }) {
+		// A field whose type was a fault may have been meant as the item.
+		item := func(x Field) bool { return x.Type == Item || x.Type == 0 }
+		if ev.Action != NoAction && len(ev.Fields) > 0 && !slices.ContainsFunc(ev.Fields, item) {
 			f.fault(e.at, "%s has the action %s but no field of type item: an action is done with a product", what, ev.Action)
 		}
 		d.Events = append(d.Events, ev)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -31,9 +32,8 @@ type Options struct {
 var ErrNobody = errors.New("nobody who bought before that day bought again from it on; choose an earlier day")
 
 // Temporal learns from what was done before until and measures how well each
-// model predicts what the same people buy from then on. It uses both triangles
-// of nothing twice: the full model is learnt once and truncated, Accord's own
-// once more.
+// model predicts what the same people buy from then on. Two models are learnt:
+// EASE, which is measured in full and truncated, and the engine's own.
 func Temporal(ctx context.Context, histories recommend.Data, until time.Time, o Options) (Report, error) {
 	o.K = cmp.Or(o.K, 20)
 	if o.K < 1 || o.K > decide.MaxItems {
@@ -57,20 +57,19 @@ func Temporal(ctx context.Context, histories recommend.Data, until time.Time, o 
 		K: o.K, Until: until, People: s.matrix.Rows(), Items: len(s.items), Pairs: s.matrix.Pairs(),
 		TopK: o.Train.TopK, Kept: t.sparse.Kept, Figures: map[string]Figures{},
 	}
-	for _, fresh := range []bool{false, true} {
-		means, err := t.run(ctx, fresh)
-		if err != nil {
-			return Report{}, err
-		}
-		for name, m := range means {
-			a, e := m.Average(), m.Error()
-			if fresh {
-				name += NewItems
-			}
-			report.Figures[name] = Figures{a.HR, a.Recall, a.NDCG, e.HR, e.Recall, e.NDCG, m.People()}
-		}
+	all, fresh, err := t.run(ctx)
+	for name, m := range all {
+		report.Figures[name] = figures(m)
 	}
-	return report, nil
+	for name, m := range fresh {
+		report.Figures[name+NewItems] = figures(m)
+	}
+	return report, err
+}
+
+func figures(m *learn.Mean) Figures {
+	a, e := m.Average(), m.Error()
+	return Figures{a.HR, a.Recall, a.NDCG, e.HR, e.Recall, e.NDCG, m.People()}
 }
 
 // person is one history split at the moment.
@@ -86,7 +85,7 @@ type person struct {
 type sample struct {
 	until  int64
 	people []person // with a past
-	items  []string // the most frequent first
+	items  []string // the most frequent first, as the engine orders them
 	index  map[string]int
 	matrix *learn.Matrix
 }
@@ -199,72 +198,93 @@ func (s *sample) popularity(since int64) []float64 {
 	return out
 }
 
-// run measures all models on all items, or on fresh ones: those that the person
-// has not bought.
-func (t *trial) run(ctx context.Context, fresh bool) (map[string]*learn.Mean, error) {
-	means := map[string]*learn.Mean{}
-	for _, name := range models {
-		if name != Repeats || !fresh {
-			means[name] = &learn.Mean{}
-		}
+// means are the qualities so far by model.
+type means map[string]*learn.Mean
+
+func (m means) add(name string, q learn.Quality) {
+	if m[name] == nil {
+		m[name] = &learn.Mean{}
 	}
-	scores := make([]float64, len(t.items))
-	for _, p := range t.measured() {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		targets := p.targets
-		if fresh {
-			targets = map[string]bool{}
-			for item := range p.targets {
-				if !p.bought[item] {
-					targets[item] = true
-				}
-			}
-			if len(targets) == 0 {
-				continue
-			}
-		}
-		for name, mean := range means {
-			mean.Add(learn.Judge(t.answer(name, p, fresh, scores), targets, t.o.K))
-		}
-	}
-	return means, nil
+	m[name].Add(q)
 }
 
-// answer returns one model's list for one person.
-func (t *trial) answer(name string, p *person, fresh bool, scores []float64) []string {
-	switch name {
-	case Accord:
-		return t.accord(p, fresh)
-	case Popularity:
-		copy(scores, t.popular)
-	case Popularity30:
-		copy(scores, t.recent)
-	case Repeats:
-		copy(scores, t.recent)
-		for at, n := range t.days(p) {
-			scores[at] += 1e6 * n
+// part is how many people are scored at once, to bound the memory.
+const part = 256
+
+// run measures all models on all items and on those new to the person.
+func (t *trial) run(ctx context.Context) (all, fresh means, err error) {
+	all, fresh = means{}, means{}
+	for people := range slices.Chunk(t.measured(), part) {
+		histories := make([][]int, len(people))
+		for i, p := range people {
+			histories[i] = p.items
 		}
-	case Full:
-		t.full.Score(p.items, scores)
-	case Truncated:
-		clear(scores)
-		for _, i := range p.items {
-			targets, values := t.sparse.Row(i)
-			for k, j := range targets {
-				scores[j] += float64(values[k])
-			}
+		full, err := t.full.Scores(ctx, histories)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, p := range people {
+			t.measure(p, full[i], all, fresh)
 		}
 	}
-	if fresh {
+	return all, fresh, ctx.Err()
+}
+
+// measure adds what each model answers to one person, whose scores by the full
+// model are given.
+func (t *trial) measure(p *person, full []float64, all, fresh means) {
+	unseen := maps.Clone(p.targets)
+	maps.DeleteFunc(unseen, func(item string, _ bool) bool { return p.bought[item] })
+	all.add(Accord, learn.Judge(t.accord(p, false), p.targets, t.o.K))
+	if len(unseen) > 0 {
+		fresh.add(Accord, learn.Judge(t.accord(p, true), unseen, t.o.K))
+	}
+	scores := make([]float64, len(t.items))
+	for _, name := range models {
+		switch name {
+		case Accord:
+			continue
+		case Popularity:
+			copy(scores, t.popular)
+		case Popularity30:
+			copy(scores, t.recent)
+		case Repeats:
+			t.repeats(p, scores)
+		case Full:
+			copy(scores, full)
+		case Truncated:
+			t.truncated(p, scores)
+		}
+		all.add(name, learn.Judge(t.best(scores), p.targets, t.o.K))
+		if len(unseen) == 0 || name == Repeats {
+			continue
+		}
 		for _, i := range p.items {
 			if p.bought[t.items[i]] {
 				scores[i] = math.Inf(-1)
 			}
 		}
+		fresh.add(name, learn.Judge(t.best(scores), unseen, t.o.K))
 	}
-	return t.best(scores)
+}
+
+// repeats scores what the person bought on many days before all else, and the
+// rest by popularity.
+func (t *trial) repeats(p *person, scores []float64) {
+	copy(scores, t.recent)
+	for at, n := range t.days(p) {
+		scores[at] += n * float64(len(t.people)+1)
+	}
+}
+
+func (t *trial) truncated(p *person, scores []float64) {
+	clear(scores)
+	for _, i := range p.items {
+		targets, values := t.sparse.Row(i)
+		for k, j := range targets {
+			scores[j] += float64(values[k])
+		}
+	}
 }
 
 // days returns on how many days a person bought each item.
@@ -314,7 +334,7 @@ func (t *trial) accord(p *person, fresh bool) []string {
 	for _, x := range p.past {
 		q.History = append(q.History, profile.Interaction{At: x.At, Item: x.Item, Action: x.Action, Quantity: x.Weight})
 	}
-	r := t.engine.Answer(q)
+	r := t.engine.Answer(&q)
 	out := make([]string, len(r.Items))
 	for i := range r.Items {
 		out[i] = r.Items[i].ID

@@ -38,6 +38,10 @@
 //   - A log that ends before what was already applied is refused
 //     ([ErrLogBehind]): it was lost or restored from an older copy.
 //
+// Cost: an idle log holds about 10 MB. Under load the embedded server keeps what
+// was written in the last ten seconds in memory, which no option changes: five
+// seconds of 107,000 records of 357 bytes a second left 196 MB of live heap.
+//
 // Non-goals: opening what is sealed, de-duplicating records, secure deletion of
 // single frames, an index by person (package vault has it).
 package eventlog
@@ -81,7 +85,7 @@ var (
 	// ErrFull: the disk is nearly full and nothing more is written.
 	ErrFull = errors.New("the event log's disk is full: free some space, writing resumes by itself")
 	// ErrUnavailable: the store did not take a message within Patience.
-	ErrUnavailable = errors.New("the event log's store does not take messages: see the server's log")
+	ErrUnavailable = errors.New("the event log's store does not take messages: see the server's messages")
 	// ErrClosed: the log is closed or closing.
 	ErrClosed = errors.New("the event log is closed")
 	// ErrTooLarge: a record does not fit a frame, or one call does not fit the
@@ -123,8 +127,9 @@ type Options struct {
 	// Logger takes the log's and the embedded server's messages; nil is silent.
 	Logger *slog.Logger
 
-	inFlight int // frames in flight per stream; 0 is the measured default
-	cut      int // bytes at which a frame is cut; 0 is the measured default
+	inFlight int           // frames in flight per stream; 0 is the measured default
+	cut      int           // bytes at which a frame is cut; 0 is the measured default
+	patience time.Duration // 0 is Patience
 }
 
 // withDefaults returns o with every zero replaced, or what is wrong with it.
@@ -154,6 +159,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.cut == 0 {
 		o.cut = frameCut
+	}
+	if o.patience == 0 {
+		o.patience = Patience
 	}
 	switch {
 	case o.Streams < 1 || o.Streams > MaxStreams:

@@ -109,7 +109,7 @@ func (l *Log) read(ctx context.Context, name string, after uint64, by way, fn vi
 		}
 		l.logger.Warn("event log: a reader starts again", "stream", name, "after", after, "error", err)
 		select {
-		case <-time.After(min(pause<<min(failures, 5), 3*time.Second)):
+		case <-time.After(min(pause<<min(failures, 10), longPause)):
 		case <-ctx.Done():
 			return reason(ctx, nil)
 		}

@@ -12,11 +12,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// attempt is how long one publish may take before it is tried again; pause is
-// the wait between two.
+// attempt is how long one publish may take before it is tried again. The waits
+// between two grow from pause to longPause.
 const (
-	attempt = 5 * time.Second
-	pause   = 100 * time.Millisecond
+	attempt   = 5 * time.Second
+	pause     = 50 * time.Millisecond
+	longPause = time.Second
 )
 
 // publishFrame puts a batch on disk.
@@ -32,12 +33,13 @@ func (l *Log) publishFrame(s *stream, b *batch, prefix string, n int) error {
 }
 
 // publish sends m until it is acknowledged and returns its sequence. It gives
-// up when ctx ends, when nobody is interested any more, when Patience is over
+// up when ctx ends, when nobody is interested any more, when patience is over
 // and at once when trying again cannot help. The message id makes a repetition
 // of a stored message harmless.
 func (l *Log) publish(ctx context.Context, m *nats.Msg, interested func() bool) (uint64, error) {
-	began := time.Now()
-	for {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.options.patience, errImpatient)
+	defer cancel()
+	for tries := 0; ; tries++ {
 		if err := l.space.check(); err != nil {
 			return 0, err
 		}
@@ -47,27 +49,38 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg, interested func() bool) 
 		if err == nil {
 			return ack.Sequence, nil
 		}
-		if err := l.hopeless(ctx, err); err != nil {
-			return 0, err
+		if final := l.final(ctx, err); final != nil {
+			return 0, final
 		}
-		if !interested() || time.Since(began) > Patience-attempt {
-			return 0, fmt.Errorf("%w (%w)", ErrUnavailable, err)
+		if !interested() {
+			return 0, fmt.Errorf("%w, and nobody waits any more (%w)", ErrUnavailable, err)
 		}
 		l.totals.retries.Add(1)
-		l.logger.Warn("event log: a publish is tried again", "subject", m.Subject, "error", err)
+		if tries == 0 {
+			l.logger.Warn("event log: a publish is tried again", "subject", m.Subject, "error", err)
+		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(min(pause<<min(tries, 10), longPause)):
 		case <-ctx.Done():
+			return 0, l.final(ctx, err)
 		}
 	}
 }
 
-// hopeless returns the error to give up with, or nil when another try may help.
-func (l *Log) hopeless(ctx context.Context, err error) error {
+// errImpatient is why a publish's own context ends.
+var errImpatient = errors.New("patience is over")
+
+// final returns the error to give up with after err, or nil when another try
+// may help.
+func (l *Log) final(ctx context.Context, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case l.life.Err() != nil:
 		return ErrClosed
+	case context.Cause(ctx) == errImpatient && l.space.exhausted():
+		return fmt.Errorf("%w: its disk ran full; free some space and restart", ErrUnavailable)
+	case context.Cause(ctx) == errImpatient:
+		return fmt.Errorf("%w (%w)", ErrUnavailable, err)
 	case ctx.Err() != nil:
 		return fmt.Errorf("the event log did not acknowledge in time: %w", context.Cause(ctx))
 	case errors.Is(err, nats.ErrMaxPayload):

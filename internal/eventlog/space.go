@@ -37,6 +37,12 @@ func (s *space) check() error {
 	return nil
 }
 
+// exhausted reports whether the store's disk has no room for one more frame:
+// the reserve was none, or something else took it too fast.
+func (s *space) exhausted() bool {
+	return s.dir != "" && available(s.dir) < enginePayload
+}
+
 // available returns the free bytes of a directory's disk, or plenty where the
 // system does not tell.
 func available(dir string) uint64 {

@@ -21,9 +21,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(child(dir))
 	}
-	goleak.VerifyTestMain(m,
-		// nats-server starts one of these a process and never ends it.
-		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.init.0.func1"))
+	goleak.VerifyTestMain(m)
 }
 
 // Classes of the tests and how long they are kept.
@@ -79,7 +77,7 @@ func record(who, n uint64, c declare.ClassID, size int) event.Record {
 	return r
 }
 
-// within fails the test when it takes longer than a generous deadline.
+// deadline returns a context that ends long after a healthy test has.
 func deadline(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)

@@ -2,7 +2,11 @@ package identity
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -103,8 +107,9 @@ func (v *Visitors) Verify(token string) (anonymousID string, err error) {
 	if !ok {
 		return "", ErrBadVisitor
 	}
-	got, err := b64.DecodeString(sum)
-	if err != nil || !hmac.Equal(got, v.mac(anonymousID)) {
+	// The text is compared and not what it decodes to: base64 has several
+	// spellings of the same bytes, and one token has one.
+	if !hmac.Equal([]byte(sum), []byte(b64.EncodeToString(v.mac(anonymousID)))) {
 		return "", ErrBadVisitor
 	}
 	return anonymousID, nil
@@ -123,21 +128,40 @@ type ShopKeys struct {
 }
 
 // ParseShopKeys reads PEM blocks "PUBLIC KEY" (Ed25519, ECDSA P-256 or RSA of
-// at least 2048 bits).
+// 2048 to 8192 bits), one in each text.
 func ParseShopKeys(pems []string) (*ShopKeys, error) {
 	s := &ShopKeys{}
 	for i, text := range pems {
-		block, _ := pem.Decode([]byte(text))
+		block, rest := pem.Decode([]byte(text))
 		if block == nil || block.Type != "PUBLIC KEY" {
 			return nil, fmt.Errorf("shop key %d is not a PEM block \"PUBLIC KEY\"", i+1)
+		}
+		if strings.TrimSpace(string(rest)) != "" {
+			return nil, fmt.Errorf("shop key %d has something after its PEM block: write each key as an entry of its own", i+1)
 		}
 		key, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("shop key %d: %w", i+1, err)
 		}
+		if !strong(key) {
+			return nil, fmt.Errorf("shop key %d must be Ed25519, ECDSA on P-256, or RSA of 2048 to 8192 bits", i+1)
+		}
 		s.keys = append(s.keys, key)
 	}
 	return s, nil
+}
+
+// strong reports whether a key is of a sort and size that Verify relies on.
+func strong(key crypto.PublicKey) bool {
+	switch k := key.(type) {
+	case ed25519.PublicKey:
+		return true
+	case *ecdsa.PublicKey:
+		return k.Curve == elliptic.P256()
+	case *rsa.PublicKey:
+		return k.N.BitLen() >= 2048 && k.N.BitLen() <= 8192
+	}
+	return false
 }
 
 // maxShopToken bounds how long a shop token may live. A longer one is refused:
@@ -161,7 +185,7 @@ func (s *ShopKeys) Verify(token string, now time.Time) (userID string, err error
 	for _, key := range s.keys {
 		var claims jwt.RegisteredClaims
 		_, err := parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return key, nil })
-		if err != nil || claims.Subject == "" || claims.IssuedAt == nil || claims.ExpiresAt.Sub(claims.IssuedAt.Time) > maxShopToken {
+		if err != nil || claims.Subject == "" || len(claims.Subject) > MaxIdentifier || claims.IssuedAt == nil || claims.ExpiresAt.Sub(claims.IssuedAt.Time) > maxShopToken {
 			continue
 		}
 		return claims.Subject, nil

@@ -20,7 +20,7 @@
 //		m.Append(h) // item numbers, any order, repeats allowed
 //	}
 //	model, err := learn.EASE(ctx, m, 200)
-//	served := model.Truncate(300) // the 300 largest weights of each item
+//	served, err := model.Truncate(ctx, 200) // 200 weights an item
 //
 // # Cost
 //

@@ -1,10 +1,12 @@
 package learn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -90,10 +92,13 @@ func TestEASEThreeByHand(t *testing.T) {
 			}
 		}
 	}
-	l.Score([]int{0, 2}, row)
+	scores, err := l.Scores(t.Context(), [][]int{{}, {0, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for j := range 3 {
-		if w := want[0][j] + want[2][j]; math.Abs(row[j]-w) > 1e-14 {
-			t.Errorf("score of %d = %v, want %v", j, row[j], w)
+		if w := want[0][j] + want[2][j]; scores[0][j] != 0 || math.Abs(scores[1][j]-w) > 1e-14 {
+			t.Errorf("scores of %d = %v and %v, want 0 and %v", j, scores[0][j], scores[1][j], w)
 		}
 	}
 	s, err := l.Truncate(t.Context(), 1)
@@ -212,6 +217,39 @@ func TestScoresDoNotDependOnTheOrderOfPeople(t *testing.T) {
 				if ta[k] != tb[k] || va[k] != vb[k] {
 					t.Fatalf("row %d differs: %v %v and %v %v", i, ta, va, tb, vb)
 				}
+			}
+		}
+	})
+}
+
+func TestSelection(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		row := rapid.SliceOfN(rapid.Float64Range(-3, 3), 1, 40).Draw(t, "row")
+		for j := range row {
+			row[j] = math.Round(row[j]) // ties and zeros
+		}
+		k := rapid.IntRange(1, len(row)).Draw(t, "k")
+		favour := make([]float64, len(row))
+		for j := range favour {
+			favour[j] = float64(1 + j%2)
+		}
+		order := make([]int, len(row))
+		for j := range order {
+			order[j] = j
+		}
+		slices.SortStableFunc(order, func(a, b int) int {
+			return cmp.Compare(math.Abs(row[b])*favour[b], math.Abs(row[a])*favour[a])
+		})
+		want := order[:k]
+		slices.Sort(want)
+		want = slices.DeleteFunc(want, func(j int) bool { return row[j] == 0 })
+		got := largest(row, favour, make([]float64, len(row)), k)
+		if len(got) != len(want) {
+			t.Fatalf("kept %v of %v, want items %v", got, row, want)
+		}
+		for i, w := range got {
+			if int(w.target) != want[i] || w.value != float32(row[want[i]]) {
+				t.Fatalf("kept %v of %v, want items %v", got, row, want)
 			}
 		}
 	})

@@ -54,6 +54,9 @@ func (p *Part) Decode(b []byte) error {
 	if len(b) == 0 || b[0] != partVersion {
 		return ErrCorrupt
 	}
+	// One string for all items, which are cut out of it: a part is read often,
+	// and an allocation an interaction would cost more than the reading.
+	text := string(b)
 	r := reader{b: b[1:]}
 	n := r.uvarint()
 	if n > MaxInteractions {
@@ -67,7 +70,9 @@ func (p *Part) Decode(b []byte) error {
 			x.Quantity = math.Float32frombits(binary.LittleEndian.Uint32(head[1:]))
 		}
 		x.Stamp = r.stamp()
-		x.Item = string(r.take(int(min(r.uvarint(), math.MaxInt32))))
+		item := r.take(int(min(r.uvarint(), math.MaxInt32)))
+		end := len(text) - len(r.b)
+		x.Item = text[end-len(item) : end]
 		p.Interactions = append(p.Interactions, x)
 	}
 	p.Traits = p.Traits[:0]

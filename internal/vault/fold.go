@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -58,11 +59,26 @@ type folder struct {
 	now     time.Time
 	stats   Stats
 
-	entries    []entry
-	piece      event.Piece
-	part       profile.Part
-	key, aad   []byte
-	plain, out []byte
+	entries  []entry
+	notes    []note
+	written  []written
+	piece    event.Piece
+	part     profile.Part
+	key, aad []byte
+	plain    []byte
+}
+
+// note is a record that is seen from now on.
+type note struct {
+	id    event.ID
+	class declare.ClassID
+	day   uint16
+}
+
+// written is a part that the batch sets.
+type written struct {
+	ref    partRef
+	sealed []byte
 }
 
 // entry is a record on its way into a part; entries sort by part.
@@ -110,6 +126,7 @@ func (f *folder) apply(frame event.Frame, s *stream) error {
 		return err
 	}
 	s.applied.Store(frame.Sequence)
+	f.keep()
 	f.count()
 	return nil
 }
@@ -117,7 +134,7 @@ func (f *folder) apply(frame event.Frame, s *stream) error {
 // sift finds the records that are new and may enter a part, and notes what it
 // has seen.
 func (f *folder) sift(frame event.Frame, s *stream) error {
-	f.entries = f.entries[:0]
+	f.entries, f.notes, f.written = f.entries[:0], f.notes[:0], f.written[:0]
 	for i := range frame.Records {
 		r := &frame.Records[i]
 		switch r.Kind {
@@ -155,7 +172,7 @@ func (f *folder) sift(frame event.Frame, s *stream) error {
 		})
 	}
 	slices.SortFunc(f.entries, func(a, b entry) int { return a.compare(&b) })
-	return nil
+	return f.remember(frame.Stream)
 }
 
 func (f *folder) receipt(frame event.Frame, r *event.Record) error {
@@ -191,8 +208,23 @@ func (f *folder) seen(frame event.Frame, i int, s *stream) (bool, error) {
 		}
 	}
 	w.add(r.ID, r.Class)
-	f.key = appendSeenKey(f.key[:0], frame.Stream, w.day, r.ID, r.Class)
-	return false, f.batch.Set(f.key, nil, nil)
+	f.notes = append(f.notes, note{r.ID, r.Class, w.day})
+	return false, nil
+}
+
+// remember writes the notes, sorted, which the engine takes twice as fast.
+func (f *folder) remember(stream int) error {
+	slices.SortFunc(f.notes, func(a, b note) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.class, b.class))
+	})
+	for i := range f.notes {
+		n := &f.notes[i]
+		f.key = appendSeenKey(f.key[:0], stream, n.day, n.id, n.class)
+		if err := f.batch.Set(f.key, nil, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // foldAll folds the sifted records, one key at a time.
@@ -261,7 +293,7 @@ func (f *folder) foldPart(records []event.Record, entries []entry, ref keyRef, s
 		}
 		if !loaded {
 			f.key = appendPartKey(f.key[:0], ref, entries[0].bucket)
-			if err := f.load(s); err != nil {
+			if err := f.load(partRef{ref, entries[0].bucket}, s); err != nil {
 				return err
 			}
 			loaded = true
@@ -273,13 +305,17 @@ func (f *folder) foldPart(records []event.Record, entries []entry, ref keyRef, s
 	if !changed {
 		return nil
 	}
-	return f.save(s)
+	return f.save(partRef{ref, entries[0].bucket}, s)
 }
 
 // load reads the part at f.key into f.part; one that is not there, or was sealed
 // under a key that is gone, is empty.
-func (f *folder) load(s *sealer) error {
+func (f *folder) load(ref partRef, s *sealer) error {
 	f.part.Interactions, f.part.Traits = f.part.Interactions[:0], f.part.Traits[:0]
+	f.aad = appendPartAAD(f.aad[:0], f.v.keys.controller, f.key)
+	if sealed, ok := f.v.parts.get(ref); ok {
+		return ignoreNoKey(openPart(s, sealed, f.aad, &f.part))
+	}
 	value, closer, err := f.v.db.Get(f.key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil
@@ -287,22 +323,61 @@ func (f *folder) load(s *sealer) error {
 	if err != nil {
 		return fmt.Errorf("reading the state: %w", err)
 	}
-	f.aad = appendPartAAD(f.aad[:0], f.v.keys.controller, f.key)
-	err = openPart(s, value, f.aad, &f.part)
-	if errors.Is(err, ErrNoKey) {
-		err = nil
-	}
+	err = ignoreNoKey(openPart(s, value, f.aad, &f.part))
 	return errors.Join(err, closer.Close())
 }
 
+func ignoreNoKey(err error) error {
+	if errors.Is(err, ErrNoKey) {
+		return nil
+	}
+	return err
+}
+
 // save seals f.part into the batch at f.key.
-func (f *folder) save(s *sealer) (err error) {
+func (f *folder) save(ref partRef, s *sealer) error {
 	f.plain = f.part.Append(f.plain[:0])
 	f.aad = appendPartAAD(f.aad[:0], f.v.keys.controller, f.key)
-	if f.out, err = s.seal(f.out[:0], f.plain, f.aad); err != nil {
+	sealed, err := s.seal(nil, f.plain, f.aad)
+	if err != nil {
 		return err
 	}
-	return f.batch.Set(f.key, f.out, nil)
+	f.written = append(f.written, written{ref, sealed})
+	return f.batch.Set(f.key, sealed, nil)
+}
+
+// The cache of sealed parts: 13 MB where people did a few things in a month, and
+// at most 53 MB.
+const (
+	cachedParts = 1 << 16
+	cachedPart  = 768 // bytes; larger ones are read from the state
+)
+
+// keep updates the cache with what was committed, and with nothing else.
+func (f *folder) keep() {
+	for i := range f.written {
+		if w := &f.written[i]; len(w.sealed) <= cachedPart {
+			f.v.parts.publish(w.ref, w.sealed)
+		} else {
+			f.v.parts.remove(w.ref)
+		}
+	}
+	clear(f.written)
+}
+
+// forget takes the parts of a key out of the cache. No Apply runs.
+func (v *Vault) forget(ref keyRef) error {
+	prefix := ref.append([]byte{rowPart})
+	it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return fmt.Errorf("reading the state: %w", err)
+	}
+	for it.First(); it.Valid(); it.Next() {
+		if ref, bucket, ok := readPartKey(it.Key()); ok {
+			v.parts.remove(partRef{ref, bucket})
+		}
+	}
+	return it.Close()
 }
 
 // appendPartAAD appends what binds a part to its controller and row.
@@ -383,8 +458,11 @@ func (f *folder) count() {
 		f.v.log.Warn("records did not open under their key and were passed over", "count", s.Damaged)
 	}
 	// Plain values do not wait in buffers for the next frame.
-	clear(f.plain)
-	clear(f.part.Interactions)
-	clear(f.part.Traits)
-	clear(f.piece.Fields)
+	if cap(f.part.Interactions) > 1024 {
+		f.part, f.plain = profile.Part{}, nil
+	}
+	clear(f.plain[:cap(f.plain)])
+	clear(f.part.Interactions[:cap(f.part.Interactions)])
+	clear(f.part.Traits[:cap(f.part.Traits)])
+	clear(f.piece.Fields[:cap(f.piece.Fields)])
 }

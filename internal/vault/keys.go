@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -50,6 +51,7 @@ type options struct {
 	lifetime time.Duration
 	log      *slog.Logger
 	fs       vfs.FS
+	memtable uint64 // 0: as each store says
 }
 
 // WithCache bounds each of the two caches of Keys: how many entries (200,000 if
@@ -62,7 +64,10 @@ func WithCache(entries int, lifetime time.Duration) Option {
 // WithLogger says where faults are logged: slog's default if not said.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
-func withFS(fs vfs.FS) Option { return func(o *options) { o.fs = fs } }
+// withFS puts the database on another file system, with small memory tables.
+func withFS(fs vfs.FS, memtable uint64) Option {
+	return func(o *options) { o.fs, o.memtable = fs, memtable }
+}
 
 func readOptions(opts []Option) options {
 	o := options{entries: 200_000, lifetime: 10 * time.Minute, log: slog.Default(), fs: vfs.Default}
@@ -79,13 +84,13 @@ func readOptions(opts []Option) options {
 func OpenKeys(dir string, d *declare.Declaration, opts ...Option) (*Keys, error) {
 	o := readOptions(opts)
 	// The key file is never on another file system than the machine's own.
-	if err := vfs.Default.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(vfs.Default, dir); err != nil {
 		return nil, fmt.Errorf("making the key directory: %w", err)
 	}
 	var kek tink.AEAD
 	s, err := openStore(storeOptions{
 		what: "key store", dir: filepath.Join(dir, "store"), fs: o.fs, log: o.log,
-		cache: 16 << 20, memtable: 8 << 20, format: keysFormat,
+		cache: 16 << 20, memtable: cmp.Or(o.memtable, 4<<20), format: keysFormat,
 		onFormat: "run the version of Accord that wrote it",
 		before: func(exists bool) (err error) {
 			kek, err = readKEK(filepath.Join(dir, "kek.json"), exists)

@@ -89,6 +89,16 @@ func appendPartKey(b []byte, r keyRef, bucket uint16) []byte {
 	return binary.BigEndian.AppendUint16(r.append(append(b, rowPart)), bucket)
 }
 
+// partRef names a part.
+type partRef struct {
+	keyRef
+	bucket uint16
+}
+
+func (r partRef) hash() uint64 {
+	return binary.LittleEndian.Uint64(r.token[:]) ^ uint64(r.class)*0x9e3779b97f4a7c15 ^ uint64(r.bucket)*0xff51afd7ed558ccd
+}
+
 // readPartKey is the inverse of appendPartKey; ok is false for any other row.
 func readPartKey(b []byte) (r keyRef, bucket uint16, ok bool) {
 	if len(b) != partKeySize || b[0] != rowPart {

@@ -59,7 +59,7 @@ func (w *window) add(id event.ID, class declare.ClassID) {
 }
 
 // filter is a chain of Bloom filters, each four times the size of the last, so
-// that a quiet shop pays 64 kB and a busy one is bounded (22 MB, made for nine
+// that a quiet shop pays 64 kB and a busy one is bounded (22 MB, made for five
 // million records a day and stream; beyond that it says "perhaps" ever more
 // often, which is slower and as right). One writer; any number of readers.
 type filter struct {
@@ -71,8 +71,9 @@ type filter struct {
 const (
 	filterParts = 5
 	firstBlocks = 1 << 10 // of 64 bytes
-	// blockLoad is how many hashes a block of 512 bits takes: 10 bits each.
-	blockLoad = 51
+	// blockLoad is how many hashes a block of 512 bits takes: 16 bits each, so
+	// that one in a thousand new ids costs a read.
+	blockLoad = 32
 )
 
 // bloomPart is a blocked Bloom filter: a hash sets six bits of one cache line.

@@ -31,8 +31,8 @@ type storeOptions struct {
 	dir      string
 	fs       vfs.FS
 	log      *slog.Logger
-	cache    int64  // bytes of block cache
-	memtable uint64 // bytes
+	cache    int64  // bytes of blocks that are kept in memory
+	memtable uint64 // bytes of the largest memory table
 	format   uint32
 	onFormat string // what to do about a format of another version
 	// before runs when the lock is held and before the database is opened.
@@ -41,7 +41,7 @@ type storeOptions struct {
 
 // openStore locks the directory, opens its database and checks its format.
 func openStore(o storeOptions) (*store, error) {
-	if err := o.fs.MkdirAll(o.dir, 0o700); err != nil {
+	if err := makeDir(o.fs, o.dir); err != nil {
 		return nil, fmt.Errorf("making the directory of the %s: %w", o.what, err)
 	}
 	s := &store{fault: newFault(o.what, o.log)}
@@ -60,6 +60,29 @@ func openStore(o storeOptions) (*store, error) {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
+}
+
+// makeDir makes a directory and those above it that are missing, each durable
+// in the one above: a store that is synced in a directory that is not would be
+// lost with it.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	above := fs.PathDir(dir)
+	if above != dir {
+		if err := makeDir(fs, above); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	d, err := fs.OpenDir(above)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (s *store) open(o storeOptions, files vfs.FS) error {
@@ -91,7 +114,9 @@ func openPebble(o storeOptions, files vfs.FS, s *store) (db *pebble.DB, err erro
 	}()
 	options := &pebble.Options{
 		FS: files, Lock: s.lock,
-		CacheSize: o.cache, MemTableSize: o.memtable,
+		// Pebble takes its memory tables (one written, one flushed) out of the
+		// cache: without their share it would cache nothing.
+		CacheSize: o.cache + 2*int64(o.memtable), MemTableSize: o.memtable,
 		FormatMajorVersion: pebble.FormatTableFormatV6,
 		Logger:             pebbleLogger{s.fault},
 		EventListener:      s.listener(),

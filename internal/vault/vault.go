@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ type Vault struct {
 	fence   sync.RWMutex
 	streams [MaxStreams]stream
 	counts  counts
+	// parts are sealed parts as they are in the state, for Apply, which reads
+	// and writes the parts of the same people again and again.
+	parts   *cache[partRef, []byte]
 	horizon atomic.Pointer[horizon]
 
 	quit  chan struct{}
@@ -77,13 +81,14 @@ func Open(dir string, d *declare.Declaration, keys *Keys, gate *consent.Gate, no
 	o := readOptions(opts)
 	s, err := openStore(storeOptions{
 		what: "state", dir: dir, fs: o.fs, log: o.log,
-		cache: 64 << 20, memtable: 16 << 20, format: stateFormat,
+		cache: 64 << 20, memtable: cmp.Or(o.memtable, 16<<20), format: stateFormat,
 		onFormat: "run the version of Accord that wrote it, or move the directory away: the state is rebuilt from the log",
 	})
 	if err != nil {
 		return nil, err
 	}
 	v := &Vault{store: s, declaration: d, keys: keys, gate: gate, now: now, quit: make(chan struct{})}
+	v.parts = newCache[partRef, []byte](cachedParts, partRef.hash)
 	if err := v.load(); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -216,6 +221,9 @@ func (v *Vault) Drop(t identity.Token, c declare.ClassID) error {
 	defer v.leave()
 	v.fence.Lock()
 	defer v.fence.Unlock()
+	if err := v.forget(keyRef{t, c}); err != nil {
+		return err
+	}
 	prefix := keyRef{t, c}.append([]byte{rowPart})
 	b := v.db.NewBatch()
 	defer b.Close()
@@ -232,6 +240,7 @@ func (v *Vault) Drop(t identity.Token, c declare.ClassID) error {
 func (v *Vault) Close() error {
 	v.stop.Do(func() { close(v.quit) })
 	v.owned.Wait()
+	v.parts.close()
 	err := v.saveClock()
 	if errors.Is(err, ErrClosed) {
 		err = nil

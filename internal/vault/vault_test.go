@@ -13,7 +13,6 @@ import (
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/event"
-	"accord/internal/identity"
 	"accord/internal/profile"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -376,48 +375,6 @@ func TestBadRecords(t *testing.T) {
 			t.Errorf("stream %d was taken", stream)
 		}
 	}
-}
-
-// No value and no identifier of a person is in any byte of either directory.
-func TestNothingInTheClear(t *testing.T) {
-	b := newBed(t)
-	planted := []string{"ann@example.org", "planted-item-17", "planted-user-id", "planted-message-id"}
-	h := b.keys.Hasher()
-	ts := ensure(t, b.keys, h.Lookup(identity.Identifier{Kind: identity.UserID, Value: planted[2]}))
-	b.choose(ts[0], "personalization", consent.Given)
-	b.choose(ts[0], "newsletter", consent.Given)
-	id := event.ID(h.Message("web", planted[3]))
-	records := b.recordsOf(id, ts[0], "Product Viewed", b.now(), fieldValue{"product_id", 0, text(planted[1])})
-	b.apply(b.vault, frame(0, 1, records, b.records(ts[0], "", b.now(), fieldValue{"email", 0, text(planted[0])})))
-	b.wants(b.view(b.vault, ts[0], "newsletter"), "email "+planted[0])
-	raw, err := b.keys.dataKey(keyRef{ts[0], records[0].Class})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secrets := append(planted, string(raw.key[:]))
-	look := func(when string) {
-		t.Helper()
-		for _, s := range secrets {
-			if inFiles(t, b.dir, []byte(s)) {
-				t.Errorf("%s: %.20q is on disk in the clear", when, s)
-			}
-		}
-		if !inFiles(t, b.dir, id[:]) {
-			t.Errorf("%s: the hashed id is on no disk: this test looks in the wrong place", when)
-		}
-	}
-	if err := b.vault.db.LogData(nil, pebble.Sync); err != nil {
-		t.Fatal(err)
-	}
-	look("in the log")
-	if err := errors.Join(b.vault.db.Flush(), b.keys.db.Flush()); err != nil {
-		t.Fatal(err)
-	}
-	look("after a flush")
-	if err := errors.Join(b.vault.db.Compact(t.Context(), []byte{0}, []byte{0xff}, false), b.vault.Close(), b.keys.Close()); err != nil {
-		t.Fatal(err)
-	}
-	look("after a compaction and a close")
 }
 
 func TestStateOfAnotherFormat(t *testing.T) {

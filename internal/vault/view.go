@@ -26,6 +26,7 @@ type horizon struct {
 type shelfLife struct {
 	class  *declare.Class
 	oldest uint16 // the first bucket that is not outlived
+	newest uint16 // the present bucket
 }
 
 // horizonAt returns the horizon of the day of now.
@@ -37,7 +38,7 @@ func (v *Vault) horizonAt(now time.Time) *horizon {
 	h := &horizon{day: day, classes: make(map[declare.ClassID]shelfLife, len(v.declaration.Classes))}
 	for i := range v.declaration.Classes {
 		c := &v.declaration.Classes[i]
-		h.classes[c.ID] = shelfLife{class: c, oldest: oldestBucket(c, now)}
+		h.classes[c.ID] = shelfLife{class: c, oldest: oldestBucket(c, now), newest: bucketOf(c, now.UnixMilli())}
 	}
 	v.horizon.Store(h)
 	return h
@@ -145,7 +146,7 @@ func (v *Vault) readClass(r *reader, it *pebble.Iterator, ref keyRef, life shelf
 	if err != nil {
 		return used, err
 	}
-	for ; it.Valid() && hasPrefix(it.Key(), prefix); it.Next() {
+	for more := true; more && hasPrefix(it.Key(), prefix); {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return used, fmt.Errorf("reading the state: %w", err)
@@ -153,15 +154,19 @@ func (v *Vault) readClass(r *reader, it *pebble.Iterator, ref keyRef, life shelf
 		if used == len(r.parts) {
 			r.parts = append(r.parts, profile.Part{})
 		}
-		r.aad = appendPartAAD(r.aad[:0], v.keys.controller, it.Key())
-		switch err := openPart(&s, value, r.aad, &r.parts[used]); {
-		case errors.Is(err, ErrNoKey):
-			continue // sealed before the person left and came back
-		case err != nil:
+		row := it.Key()
+		r.aad = appendPartAAD(r.aad[:0], v.keys.controller, row)
+		err = openPart(&s, value, r.aad, &r.parts[used])
+		if err == nil {
+			r.shelves = append(r.shelves, profile.Shelf{Class: life.class})
+			used++
+		} else if !errors.Is(err, ErrNoKey) { // sealed before the person left and came back
 			return used, err
 		}
-		r.shelves = append(r.shelves, profile.Shelf{Class: life.class})
-		used++
+		// Nothing follows the present bucket, and to find that out would mean
+		// to step over all that the row was before.
+		_, bucket, ok := readPartKey(row)
+		more = ok && bucket < life.newest && it.Next()
 	}
 	return used, it.Error()
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,9 +13,10 @@ import (
 
 const dateLayout = "2 January 2006"
 
-// Switches returns a person's purposes in the declaration's order: what
-// consent.Book.Presents and consent.Gate.Why say, in words.
-func Switches(d *declare.Declaration, present []consent.Present, why []consent.Reason) []Switch {
+// Switches returns a person's purposes: what consent.Book.Presents and
+// consent.Gate.Why say, in words. The purpose first comes first (the one that
+// the page's decisions are made for), then those with a switch, then the others.
+func Switches(d *declare.Declaration, present []consent.Present, why []consent.Reason, first declare.PurposeID) []Switch {
 	out := make([]Switch, len(d.Purposes))
 	for i := range d.Purposes {
 		p := &d.Purposes[i]
@@ -26,6 +28,18 @@ func Switches(d *declare.Declaration, present []consent.Present, why []consent.R
 			out[i].Note = note(p.Basis, present[i], why[i])
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Switch) int {
+		rank := func(s Switch) int {
+			switch {
+			case s.Purpose == string(first):
+				return 0
+			case s.Fixed == "":
+				return 1
+			}
+			return 2
+		}
+		return rank(a) - rank(b)
+	})
 	return out
 }
 
@@ -43,9 +57,9 @@ func Heading(id declare.PurposeID) string {
 func fixed(b declare.Basis) string {
 	switch b {
 	case declare.Contract:
-		return "No switch: the shop needs this to carry out your orders. It ends with the contract."
+		return "The shop needs this to carry out your orders (contract)."
 	case declare.LegalObligation:
-		return "No switch: the law obliges the shop to keep this, for as long as the law says."
+		return "The law obliges the shop to keep this (legal obligation)."
 	}
 	return ""
 }
@@ -60,14 +74,15 @@ func note(b declare.Basis, p consent.Present, why consent.Reason) string {
 		return "Never asked, so off"
 	case p.State == consent.Unset:
 		return "On until you object"
-	case why == consent.DeniedExpired:
-		s = "Allowed, and expired since,"
 	}
 	if p.At != 0 {
 		s += " on " + time.UnixMilli(p.At).UTC().Format(dateLayout)
 	}
 	if p.Synthetic {
 		s += " (simulated)"
+	}
+	if why == consent.DeniedExpired {
+		s += "; it has expired"
 	}
 	return s
 }
@@ -100,10 +115,10 @@ var reasons = map[string]string{
 
 // Explain returns an answer as the person reads it. title gives a product's
 // title, or "" where the catalogue has none.
-func Explain(d *declare.Declaration, a decide.Answer, title func(id string) string) Answer {
+func Explain(a decide.Answer, title func(id string) string) Answer {
 	out := Answer{Personal: a.Personal, Items: Items(a.Items, title)}
 	r := &a.Receipt
-	out.Receipt = Receipt{ID: r.ID, Time: r.Time, Otherwise: r.Otherwise, Kept: kept(r.Durable), Choice: choice(d, r)}
+	out.Receipt = Receipt{ID: r.ID, Time: r.Time, Otherwise: r.Otherwise, Kept: kept(r.Durable), Choice: choice(r)}
 	for _, u := range r.Used {
 		out.Receipt.Used = append(out.Receipt.Used, used(u))
 	}
@@ -176,7 +191,7 @@ var kinds = map[string]string{
 }
 
 // choice says under which choice, or which basis, the answer was made.
-func choice(d *declare.Declaration, r *decide.Receipt) string {
+func choice(r *decide.Receipt) string {
 	if r.Decision != consent.Allowed.Code() {
 		return "None: " + Reason(r.Decision, r.Why) + "."
 	}
@@ -194,14 +209,10 @@ func choice(d *declare.Declaration, r *decide.Receipt) string {
 	if r.Choice > 0 {
 		s += fmt.Sprintf(" (choice no. %d)", r.Choice)
 	}
-	s += "."
-	if i, ok := d.Purpose(r.Purpose); ok && d.Purposes[i].Text != "" {
-		s += " “" + d.Purposes[i].Text + "”"
-	}
 	if r.Synthetic {
-		s += " The choice is simulated: no human made it."
+		return s + ". The choice is simulated: no human made it."
 	}
-	return s
+	return s + "."
 }
 
 func kept(durable string) string {

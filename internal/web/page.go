@@ -11,8 +11,8 @@ import (
 )
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"join": func(s []string) string { return strings.Join(s, ", ") },
-	"rows": func() []string { return panels[:] },
+	"join":    func(s []string) string { return strings.Join(s, ", ") },
+	"grouped": grouped,
 }).ParseFS(static, "static/*.html"))
 
 // pageView is what page.html shows.

@@ -30,12 +30,13 @@ type source struct {
 	repeats float64 // purchases, halved every half-life
 }
 
-// scratch is what an answer needs beside the model. It grows with the model and
-// is used again.
+// scratch is what an answer needs beside the model; it is used again. The tables
+// have a place for every item number there can be, so that the inner loops need
+// no bounds checks; of them only the part that a model needs is ever touched.
 type scratch struct {
-	scores  []float32
-	slot    []uint16 // item → 1 + position in sources
-	place   []uint8  // item → 1 + position in the answer
+	scores  *[maxTable]float32
+	slot    *[maxTable]uint16 // item → 1 + position in sources
+	place   *[maxTable]uint8  // item → 1 + position in the answer
 	sources []source
 	top     []ranked
 	causes  []causes
@@ -52,10 +53,10 @@ func (a ranked) before(b ranked) bool {
 	return a.score > b.score || a.score == b.score && a.item < b.item
 }
 
-func (s *scratch) grow(n int) {
-	if len(s.scores) < n {
-		s.scores, s.slot, s.place = make([]float32, n), make([]uint16, n), make([]uint8, n)
-	}
+const maxTable = 1 << 16 // item numbers are uint16
+
+func newScratch() *scratch {
+	return &scratch{scores: new([maxTable]float32), slot: new([maxTable]uint16), place: new([maxTable]uint8)}
 }
 
 func (s *scratch) answer(m *Model, q *Question) decide.Result {
@@ -63,7 +64,6 @@ func (s *scratch) answer(m *Model, q *Question) decide.Result {
 		return decide.Result{Items: []decide.Item{}, Used: []decide.Use{}}
 	}
 	r := decide.Result{Model: m.version}
-	s.grow(len(m.items))
 	used := s.gather(m, q)
 	prior := s.score(m, q)
 	s.exclude(m, q)
@@ -199,7 +199,7 @@ func (s *scratch) score(m *Model, q *Question) (prior priors) {
 		values = values[:len(targets)]
 		w := x.weight
 		for k, j := range targets {
-			scores[j] += w * values[k]
+			s.scores[j] += w * values[k]
 		}
 		scores[x.item] += x.again(m)
 	}
@@ -264,11 +264,12 @@ func (s *scratch) best(n int, m *Model, q *Question) {
 		return
 	}
 	worst := never
-	for j, score := range s.scores[:n] {
-		if score <= worst || q.Show != nil && !q.Show(m.items[j]) {
+	scores := s.scores[:n]
+	for j := above(scores, 0, worst); j < n; j = above(scores, j+1, worst) {
+		if q.Show != nil && !q.Show(m.items[j]) {
 			continue
 		}
-		next := ranked{score, uint16(j)}
+		next := ranked{scores[j], uint16(j)}
 		if len(s.top) < limit {
 			s.top = append(s.top, next)
 			siftUp(s.top)
@@ -286,6 +287,22 @@ func (s *scratch) best(n int, m *Model, q *Question) {
 		}
 		return 1
 	})
+}
+
+// above returns the first index from j on whose score is above worst, or the
+// number of scores.
+func above(scores []float32, j int, worst float32) int {
+	for ; j+8 <= len(scores); j += 8 {
+		x := (*[8]float32)(scores[j:])
+		if x[0] > worst || x[1] > worst || x[2] > worst || x[3] > worst ||
+			x[4] > worst || x[5] > worst || x[6] > worst || x[7] > worst {
+			break
+		}
+	}
+	for j < len(scores) && !(scores[j] > worst) {
+		j++
+	}
+	return j
 }
 
 func siftUp(h []ranked) {

@@ -3,7 +3,6 @@ package recommend
 import (
 	"context"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"accord/internal/decide"
@@ -18,7 +17,6 @@ type Engine struct {
 	model    atomic.Pointer[Model]
 	fallback atomic.Pointer[[]string]
 	newOnly  atomic.Pointer[[]declare.PurposeID]
-	pool     sync.Pool // *scratch
 }
 
 var _ decide.Engine = (*Engine)(nil)
@@ -74,12 +72,7 @@ func (e *Engine) decide(ask *decide.Ask, history []profile.Interaction) decide.R
 	if p := e.newOnly.Load(); p != nil {
 		q.NewOnly = slices.Contains(*p, ask.Purpose)
 	}
-	s, _ := e.pool.Get().(*scratch)
-	if s == nil {
-		s = new(scratch)
-	}
-	r := s.answer(e.model.Load(), &q)
-	e.pool.Put(s)
+	r := e.model.Load().Answer(&q)
 	r.Items = top(r.Items, *e.fallback.Load(), &q)
 	return r
 }

@@ -50,7 +50,7 @@ func (s *scratch) explain(m *Model, prior priors) {
 		s.causes = append(s.causes, c)
 		s.place[t.item] = uint8(i + 1)
 	}
-	place := s.place[:len(m.items)]
+	place := s.place
 	for i := range s.sources {
 		x := &s.sources[i]
 		if x.disliked() {

@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"slices"
+	"sync"
 
 	"accord/internal/decide"
 	"accord/internal/declare"
@@ -20,9 +21,15 @@ type Question struct {
 	Show func(id string) bool
 }
 
-// Answer answers a question from m alone, without a pool: for evaluation. A nil
-// Model answers nothing.
-func (m *Model) Answer(q Question) decide.Result { return new(scratch).answer(m, &q) }
+// Answer answers a question from m alone. A nil Model answers nothing.
+func (m *Model) Answer(q *Question) decide.Result {
+	s := scratches.Get().(*scratch)
+	r := s.answer(m, q)
+	scratches.Put(s)
+	return r
+}
+
+var scratches = sync.Pool{New: func() any { return newScratch() }}
 
 // limit is how many items are answered at most.
 func (q *Question) limit() int { return max(0, min(q.N, decide.MaxItems)) }

@@ -47,15 +47,15 @@ type Options struct {
 
 // Defaults of Options. They were chosen like [DefaultBlend].
 const (
-	DefaultLambda   = 250
+	DefaultLambda   = 300
 	DefaultMaxItems = 8000
-	DefaultTopK     = 400
+	DefaultTopK     = 200
 )
 
 const (
 	// repeatReference is the part of repeats at which they count in full: that of
 	// the shop that the blend was chosen on.
-	repeatReference = 0.2
+	repeatReference = 0.4
 	// repeatNone is the part below which people do not buy again at all.
 	repeatNone = 0.02
 	// repeatEvidence is how many purchases it takes to say so.

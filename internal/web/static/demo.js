@@ -55,6 +55,8 @@ function swap(fresh, compare) {
   if (focused) document.getElementById(focused)?.focus();
   one("[data-said]").textContent = switches.dataset.said;
   chosen.value = id;
+  // The list is as old as the page; a newer customer joins it when chosen.
+  if (![...picker.options].some((o) => o.value === id)) picker.add(new Option(switches.dataset.name, id));
   picker.value = id;
   history.replaceState(null, "", "?customer=" + encodeURIComponent(id));
 }

@@ -1,0 +1,315 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"accord/internal/consent"
+	"accord/internal/identity"
+)
+
+func choose(person, choices string) string {
+	return `{"person":` + person + `,"choices":` + choices + `}`
+}
+
+// state is what the book holds of a person, whatever the API says.
+func (h *house) state(kind identity.Kind, value, purpose string) consent.State {
+	h.t.Helper()
+	t, _, err := h.keys.Find(h.keys.Hasher().Lookup(identity.Identifier{Kind: kind, Value: value}))
+	must(h.t, err)
+	presents, _ := h.book.Presents(t)
+	for i, p := range h.config.Declaration.Purposes {
+		if string(p.ID) == purpose {
+			return presents[i].State
+		}
+	}
+	h.t.Fatalf("no purpose %s", purpose)
+	return 0
+}
+
+func (h *house) known(kind identity.Kind, value string) bool {
+	h.t.Helper()
+	_, ok, err := h.keys.Find(h.keys.Hasher().Lookup(identity.Identifier{Kind: kind, Value: value}))
+	must(h.t, err)
+	return ok
+}
+
+// TestGivingNeedsAProof holds promise 1: unproven, nobody widens a consent.
+func TestGivingNeedsAProof(t *testing.T) {
+	h := newHouse(t)
+	id, token := h.visitor()
+	_, otherToken := h.visitor()
+	user, visiting := `{"user_id":"anna"}`, `{"anonymous_id":"`+id+`"}`
+	given := `{"personalization":"given"}`
+	for name, try := range map[string]struct {
+		person  string
+		options []option
+	}{
+		"a write key about a user":             {user, []option{key(h.write)}},
+		"a write key about a visitor":          {visiting, []option{key(h.write)}},
+		"another visitor's token":              {visiting, []option{key(h.write), visitor(otherToken)}},
+		"another user's shop token":            {user, []option{key(h.write), shopToken(h.shopToken("ben"))}},
+		"a visitor's token about another kind": {`{"user_id":"` + id + `"}`, []option{key(h.write), visitor(token)}},
+	} {
+		for _, choices := range []string{given, `{"personalization":"given","newsletter":"refused"}`} {
+			a := h.do("PUT", "/v1/consent", choose(try.person, choices), try.options...)
+			a.what += " with " + name
+			a.problem(403, codeUnproven).without("sequence", "anna", id)
+		}
+	}
+	if h.known(identity.UserID, "anna") || h.known(identity.AnonymousID, id) || h.known(identity.UserID, id) {
+		t.Error("a refused choice made a person")
+	}
+	h.do("PUT", "/v1/consent", choose(user, given)).problem(401, codeNoKey)
+	for name, try := range map[string]struct {
+		person  string
+		options []option
+		kind    identity.Kind
+		value   string
+	}{
+		"the visitor's token": {visiting, []option{key(h.write), visitor(token)}, identity.AnonymousID, id},
+		"the shop's token":    {user, []option{key(h.write), shopToken(h.shopToken("anna"))}, identity.UserID, "anna"},
+		"a secret key":        {`{"user_id":"ben"}`, []option{key(h.secret)}, identity.UserID, "ben"},
+	} {
+		a := h.do("PUT", "/v1/consent", choose(try.person, given), try.options...).status(200)
+		a.what += " with " + name
+		a.members("choices", "sequence", "accepted").without(try.value, token)
+		if a.text("choices", "personalization") != "given" || h.state(try.kind, try.value, "personalization") != consent.Given {
+			t.Errorf("%s: %s", a.what, a.body)
+		}
+	}
+}
+
+// TestUnprovenNarrows holds promise 1: unproven, a person can be protected and
+// nothing else, and nobody learns by it who is known.
+func TestUnprovenNarrows(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	withdrawn := `{"personalization":"withdrawn","newsletter":"refused"}`
+	known := h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, withdrawn), key(h.write)).status(200)
+	unknown := h.do("PUT", "/v1/consent", choose(`{"user_id":"nobody-knows"}`, withdrawn), key(h.write)).status(200)
+	for _, a := range []*answer{known, unknown} {
+		a.members("choices", "accepted", "models_until").without("sequence")
+	}
+	if fmt.Sprint(known.json["choices"]) != fmt.Sprint(unknown.json["choices"]) {
+		t.Error("the answer tells who is known")
+	}
+	if h.state(identity.UserID, "anna", "personalization") != consent.Withdrawn || h.state(identity.UserID, "anna", "newsletter") != consent.Refused {
+		t.Error("an unproven withdrawal is not in force")
+	}
+	if h.known(identity.UserID, "nobody-knows") {
+		t.Error("an unproven refusal made a person")
+	}
+	// What is so already is not written again.
+	before := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200)
+	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, withdrawn), key(h.write)).status(200)
+	after := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200)
+	if fmt.Sprint(before.json["sequence"]) != fmt.Sprint(after.json["sequence"]) {
+		t.Error("a repeated unproven refusal was written again")
+	}
+}
+
+func TestUnprovenNarrowingIsBounded(t *testing.T) {
+	now := time.Now()
+	h := newHouse(t, func(c *Config) { c.NarrowRate = 1; c.Now = func() time.Time { return now } })
+	body := choose(`{"user_id":"anna"}`, `{"personalization":"refused"}`)
+	for range 2 {
+		h.do("PUT", "/v1/consent", body, key(h.write)).status(200)
+	}
+	a := h.do("PUT", "/v1/consent", body, key(h.write)).problem(429, codeTooMany)
+	if a.header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
+	}
+	// Another source, and whoever proves who they are, is not held up by it.
+	h.do("PUT", "/v1/consent", body, key(h.other)).status(200)
+	h.do("PUT", "/v1/consent", body, key(h.write), shopToken(h.shopToken("anna"))).status(200)
+}
+
+// TestNarrowingHasADeadline holds promise 3: shared models have a deadline of
+// their own, returned with the acknowledgement.
+func TestNarrowingHasADeadline(t *testing.T) {
+	h := newHouse(t)
+	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"given"}`), key(h.secret)).status(200).without("models_until")
+	for _, state := range []string{"withdrawn", "refused", "objected"} {
+		a := h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"`+state+`"}`), key(h.secret)).status(200)
+		accepted, err := time.Parse(time.RFC3339, a.text("accepted"))
+		must(t, err)
+		until, err := time.Parse(time.RFC3339, a.text("models_until"))
+		must(t, err)
+		if d := until.Sub(accepted); d != h.config.ModelsWithin {
+			t.Errorf("%s: the models' deadline is %v after the acknowledgement", state, d)
+		}
+	}
+}
+
+func TestGetConsent(t *testing.T) {
+	h := newHouse(t)
+	h.do("PUT", "/v1/consent", `{"person":{"user_id":"anna"},"choices":{"personalization":"given","newsletter":"refused"},"method":"banner","notice":"v7","language":"en-GB"}`, key(h.secret)).status(200)
+	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"withdrawn"}`), key(h.write), shopToken(h.shopToken("anna"))).status(200)
+	a := h.do("GET", "/v1/consent?user_id=anna", "", key(h.write), shopToken(h.shopToken("anna"))).status(200)
+	a.members("purposes", "sequence", "history").without("anna", "synthetic")
+	by := map[string]map[string]any{}
+	for _, p := range a.json["purposes"].([]any) {
+		m := p.(map[string]any)
+		by[m["purpose"].(string)] = m
+	}
+	for purpose, want := range map[string]string{
+		"personalization": "withdrawn consent false withdrawn",
+		"newsletter":      "refused consent false refused",
+		"model_training":  "unset consent false no_choice",
+		"orders":          "unset contract true allowed",
+		"accounting":      "unset legal_obligation true allowed",
+	} {
+		p := by[purpose]
+		if got := fmt.Sprint(p["state"], " ", p["basis"], " ", p["holds"], " ", p["reason"]); got != want {
+			t.Errorf("%s: %s, want %s", purpose, got, want)
+		}
+		if p["text"] == "" || p["why"] == "" {
+			t.Errorf("%s has no words: %v", purpose, p)
+		}
+	}
+	if _, ok := by["model_training"]["since"]; ok {
+		t.Error("a choice that was never made has a time")
+	}
+	history := a.json["history"].([]any)
+	if len(history) != 2 {
+		t.Fatalf("the history is %v", history)
+	}
+	for _, want := range []string{`"method":"banner"`, `"notice":"v7"`, `"language":"en-GB"`, `"proof":"server key"`, `"proof":"shop token"`, `"method":"api"`} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("the history lacks %s: %s", want, a.body)
+		}
+	}
+	// Nobody else reads it.
+	for name, options := range map[string][]option{
+		"a write key":               {key(h.write)},
+		"another user's shop token": {key(h.write), shopToken(h.shopToken("ben"))},
+	} {
+		b := h.do("GET", "/v1/consent?user_id=anna", "", options...)
+		b.what += " with " + name
+		b.problem(403, codeUnproven).without("purposes", "banner")
+	}
+	h.do("GET", "/v1/consent?user_id=anna", "").problem(401, codeNoKey)
+	h.do("GET", "/v1/consent", "", key(h.secret)).problem(422, codeInvalid)
+	h.do("GET", "/v1/consent?userid=anna", "", key(h.secret)).problem(422, codeInvalid)
+	// Who is not known has chosen nothing, and does not become known by asking.
+	b := h.do("GET", "/v1/consent?user_id=ben", "", key(h.secret)).status(200)
+	if fmt.Sprint(b.json["history"], b.json["sequence"]) != "[] 0" || h.known(identity.UserID, "ben") {
+		t.Errorf("somebody unknown: %s", b.body)
+	}
+}
+
+func TestSyntheticChoicesAreMarked(t *testing.T) {
+	h := newHouse(t)
+	ts, err := h.keys.Ensure(t.Context(), []identity.Lookup{h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: "sim"})})
+	must(t, err)
+	_, err = h.choices.Record(t.Context(), ts[0], []consent.Choice{{Purpose: "personalization", State: consent.Given, At: time.Now(), Method: "simulated", Synthetic: true}})
+	must(t, err)
+	a := h.do("GET", "/v1/consent?user_id=sim", "", key(h.secret)).status(200)
+	if n := strings.Count(a.body, `"synthetic":true`); n != 2 {
+		t.Errorf("a simulated choice is marked %d times: %s", n, a.body)
+	}
+	if d := h.do("POST", "/v1/decide", ask(`{"user_id":"sim"}`), key(h.secret)).status(200); d.at("receipt", "synthetic") != true {
+		t.Errorf("the receipt does not say it: %s", d.body)
+	}
+}
+
+func TestPutConsentRefuses(t *testing.T) {
+	h := newHouse(t)
+	anna := `{"user_id":"anna"}`
+	future, past := time.Now().Add(time.Hour).Format(time.RFC3339), time.Now().Add(-time.Hour).Format(time.RFC3339)
+	for name, try := range map[string]struct {
+		body   string
+		key    string
+		status int
+		code   string
+	}{
+		"nothing":                   {``, h.secret, 400, codeInvalid},
+		"no JSON":                   {`{"person"`, h.secret, 400, codeBadJSON},
+		"invalid UTF-8":             {"{\"person\":{\"user_id\":\"\xff\"},\"choices\":{\"newsletter\":\"refused\"}}", h.secret, 400, codeBadJSON},
+		"a name twice":              {`{"person":` + anna + `,"person":` + anna + `,"choices":{"newsletter":"refused"}}`, h.secret, 400, codeBadJSON},
+		"an unknown member":         {`{"person":` + anna + `,"choices":{"newsletter":"refused"},"admin":true}`, h.secret, 422, codeInvalid},
+		"no person":                 {`{"choices":{"newsletter":"refused"}}`, h.secret, 422, codeInvalid},
+		"an empty person":           {choose(`{}`, `{"newsletter":"refused"}`), h.secret, 422, codeInvalid},
+		"two names":                 {choose(`{"user_id":"a","anonymous_id":"b"}`, `{"newsletter":"refused"}`), h.secret, 422, codeInvalid},
+		"no choices":                {choose(anna, `{}`), h.secret, 422, codeInvalid},
+		"a state that is none":      {choose(anna, `{"newsletter":"unset"}`), h.secret, 422, codeInvalid},
+		"a purpose that is none":    {choose(anna, `{"espionage":"given"}`), h.secret, 422, codePurpose},
+		"a purpose under contract":  {choose(anna, `{"orders":"withdrawn"}`), h.secret, 422, codePurpose},
+		"a purpose under the law":   {choose(anna, `{"accounting":"given"}`), h.secret, 422, codePurpose},
+		"a choice of the future":    {`{"person":` + anna + `,"choices":{"newsletter":"given"},"at":"` + future + `"}`, h.secret, 422, codeInvalid},
+		"a choice of long ago":      {`{"person":` + anna + `,"choices":{"newsletter":"given"},"at":"0001-02-01T00:00:00Z"}`, h.secret, 422, codeInvalid},
+		"the past with a write key": {`{"person":` + anna + `,"choices":{"newsletter":"refused"},"at":"` + past + `"}`, h.write, 403, codeKeyKind},
+		"a method with spaces":      {`{"person":` + anna + `,"choices":{"newsletter":"given"},"method":"a b"}`, h.secret, 422, codeInvalid},
+		"a language that is none":   {`{"person":` + anna + `,"choices":{"newsletter":"given"},"language":"<script>"}`, h.secret, 422, codeInvalid},
+		"more than fits":            {`{"notice":"` + strings.Repeat("a", maxConsent) + `"}`, h.secret, 413, codeTooLarge},
+	} {
+		a := h.do("PUT", "/v1/consent", try.body, key(try.key))
+		a.what += " with " + name
+		a.problem(try.status, try.code).without("anna", "espionage", "<script>", "sequence")
+	}
+	if h.known(identity.UserID, "anna") {
+		t.Error("a refused request made a person")
+	}
+	a := h.do("PUT", "/v1/consent", `{"person":`+anna+`,"choices":{"newsletter":"given"},"at":"`+past+`"}`, key(h.secret)).status(200)
+	if a.text("choices", "newsletter") != "given" {
+		t.Errorf("a choice of the past: %s", a.body)
+	}
+	if b := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)); !strings.Contains(b.body, `"at":"`+strings.TrimSuffix(mustUTC(t, past), "Z")) {
+		t.Errorf("the time of the choice is not kept: %s", b.body)
+	}
+}
+
+func mustUTC(t *testing.T, s string) string {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, s)
+	must(t, err)
+	return at.UTC().Format(time.RFC3339)
+}
+
+// TestReceiptIsForItsPerson holds promise 6 and that nobody else learns even
+// that a receipt is there.
+func TestReceiptIsForItsPerson(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	h.give("ben")
+	decided := h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret)).status(200)
+	id := decided.text("receipt", "id")
+	path := "/v1/receipts/" + id
+	eventually(t, "the receipt is kept", func() bool { return h.do("GET", path, "", key(h.secret)).code == 200 })
+	want := decided.body[strings.Index(decided.body, `"receipt":`)+len(`"receipt":`) : len(decided.body)-2]
+	for name, options := range map[string][]option{
+		"a secret key":     {key(h.secret)},
+		"the shop's token": {key(h.write), shopToken(h.shopToken("anna"))},
+	} {
+		a := h.do("GET", path, "", options...).status(200)
+		// Byte for byte: the MAC is over exactly these.
+		if a.body != want {
+			t.Errorf("with %s:\n%s\nwant\n%s", name, a.body, want)
+		}
+	}
+	_, token := h.visitor()
+	missing := h.do("GET", "/v1/receipts/00112233445566778899aabbccddeeff", "", key(h.secret)).problem(404, codeNotFound)
+	for name, try := range map[string]struct {
+		path    string
+		options []option
+	}{
+		"a write key":           {path, []option{key(h.write)}},
+		"another user":          {path, []option{key(h.write), shopToken(h.shopToken("ben"))}},
+		"somebody unknown":      {path, []option{key(h.write), shopToken(h.shopToken("nobody-knows"))}},
+		"a visitor":             {path, []option{key(h.write), visitor(token)}},
+		"an id that is none":    {"/v1/receipts/..%2f..", []option{key(h.secret)}},
+		"an id that is too big": {"/v1/receipts/" + strings.Repeat("a", 5000), []option{key(h.secret)}},
+		"a missing one":         {"/v1/receipts/00112233445566778899aabbccddeeff", []option{key(h.write), shopToken(h.shopToken("ben"))}},
+	} {
+		a := h.do("GET", try.path, "", try.options...)
+		a.what += " with " + name
+		a.problem(404, codeNotFound).without("mac", "items")
+		if a.text("detail") != missing.text("detail") {
+			t.Errorf("%s: the answer differs from the one for a missing receipt: %s", a.what, a.body)
+		}
+	}
+	h.do("GET", path, "").problem(401, codeNoKey)
+}

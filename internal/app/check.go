@@ -1,0 +1,77 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"accord/internal/collect"
+	"accord/internal/declare"
+)
+
+// DeclareCheck reads the declaration that --config or the data directory names
+// and, with a sample file of events, shows what of each would be kept and
+// dropped and why. It opens no data.
+func DeclareCheck(data, config, sample string, asJSON bool, out io.Writer) error {
+	directory := &Directory{Path: data, Kind: Production}
+	d, err := directory.declaration(config)
+	if err != nil {
+		return err
+	}
+	var explained []collect.Explanation
+	if sample != "" {
+		b, err := os.ReadFile(sample)
+		if err != nil {
+			return err
+		}
+		if explained, err = collect.Explain(d, b); err != nil {
+			return fmt.Errorf("%s: %w", sample, err)
+		}
+	}
+	if asJSON {
+		return json.NewEncoder(out).Encode(struct {
+			Version  string                `json:"version"`
+			Purposes int                   `json:"purposes"`
+			Classes  int                   `json:"classes"`
+			Events   []collect.Explanation `json:"events"`
+		}{d.Hash, len(d.Purposes), len(d.Classes), explained})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "The declaration of %s is sound: %d purposes, %d events, %d attributes.\nVersion %s\n", d.Controllers[0].Name, len(d.Purposes), len(d.Events), len(d.Attributes), d.Hash)
+	for i, e := range explained {
+		fmt.Fprintf(&b, "\n%d. %s %s\n", i+1, e.Type, e.Event)
+		if e.Problem != "" {
+			fmt.Fprintf(&b, "   nothing is kept: %s\n", e.Problem)
+		}
+		for _, f := range e.Fields {
+			fmt.Fprintf(&b, "   %-28s %s\n", f.Field, fate(f))
+		}
+	}
+	_, err = io.WriteString(out, b.String())
+	return err
+}
+
+// fate says in a line what becomes of a field.
+func fate(f collect.ExplainedField) string {
+	if len(f.Consented) == 0 {
+		return fmt.Sprintf("dropped (%s): %s", f.Dropped, f.Why)
+	}
+	kept := fmt.Sprintf("kept %s for %s", f.Retention, names(f.Consented))
+	switch {
+	case len(f.Unasked) == 0:
+		return kept + "; dropped without consent: " + f.Why
+	case len(f.Unasked) < len(f.Consented):
+		return kept + "; without consent for " + names(f.Unasked) + " only"
+	}
+	return kept + "; needs no consent"
+}
+
+func names(purposes []declare.PurposeID) string {
+	out := make([]string, len(purposes))
+	for i, p := range purposes {
+		out[i] = string(p)
+	}
+	return strings.Join(out, ", ")
+}

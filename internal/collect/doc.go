@@ -1,0 +1,66 @@
+// Package collect takes the events that shops and their customers send, and lets
+// through what may be kept.
+//
+// It speaks the bodies of Segment's HTTP tracking API (package api speaks the
+// HTTP): identify, track, page, screen, group, alias, and batches of them. Of
+// each message it reads the declared fields and nothing else, finds out whose
+// they are and whether the speaker has proved to be that person, asks the gate
+// for which purposes they may be kept now, seals what is left under the
+// person's keys, a piece for each class, and returns when the log has it on disk.
+//
+//	result, err := collector.Collect(ctx, collect.Request{
+//		Source: "web", Speaker: speaker, Kind: "batch", Received: now, Body: body,
+//	})
+//
+// # Who is meant
+//
+// The user id counts where the speaker proved it, else the anonymous id where
+// that was proved, else nobody: then nothing personal is kept ("unproven").
+// Group and alias calls are accepted and join nobody ("not_joined").
+//
+// # Consent on events
+//
+// context.consent.categoryPreferences (also spelt categoryPreference) and
+// RudderStack's context.consentManagement are read on every event; batch-level
+// ones count for every item, and where several disagree the stricter wins. A
+// false narrows the event that carries it, whoever speaks, and becomes a choice
+// of every person named who is known here. A true gives only for whom the
+// speaker proved to be, only if all of a purpose's categories (or its own name)
+// are true, and only where it is newer than the present choice. A standing true
+// on ordinary events never overrules what the person chose elsewhere (on the
+// privacy page, say), nor does it renew a consent that expired; the event
+// "Segment Consent Preference Updated" is an act of the person and does both.
+// RudderStack's resolutionStrategy is not asked: the declaration says that all
+// categories must be true, and a client cannot widen that. Choices are durable
+// and in force before the event that brought them is admitted.
+//
+// # Time
+//
+// An event happened at received − (sentAt − timestamp); without sentAt at its
+// timestamp, without a timestamp when it was received. Up to [MaxAhead] in the
+// future is a clock's fault and becomes the time of receipt; beyond that the
+// event is dropped ("future").
+//
+// # Once
+//
+// A message is known by its source and messageId; one without an id gets a
+// random one. All pieces of a message carry its id and differ by class. A retry
+// is recognised while the first is under way, by a memory of the last
+// acknowledged ids, and by the vault's record of the last one to two days; what
+// slips through between them the vault folds once. Only messages of which
+// something is kept are remembered.
+//
+// # JSON
+//
+// Input is strict UTF-8. A body that is no JSON fails as a whole before anything
+// of it is looked at; anything else that is wrong concerns one event, which is
+// counted, answered as accepted and left out. A name that comes twice makes the
+// event bad at its top level; inside properties, traits and context the first
+// one counts and the others are dropped ("repeated").
+//
+// Promises kept here: 1 (default deny, field by field, before anything is
+// durable), 4 (nothing undeclared is kept; IP address and browser only where
+// they are declared), 5 (acknowledged is durable).
+//
+// Non-goals: HTTP, keys of the API, joining people, forwarding to destinations.
+package collect

@@ -1,0 +1,229 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"accord/internal/choices"
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/identity"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// people finds out whom each message is about. A person who is not known yet is
+// made only if something of theirs will be kept.
+func (b *batch) people(ctx context.Context) error {
+	var newcomers []int
+	for i := range b.messages {
+		m := &b.messages[i]
+		b.when(m)
+		b.subject(m)
+		if m.who.IsZero() {
+			continue
+		}
+		if err := b.look(i); err != nil {
+			return fmt.Errorf("finding a person: %w", err)
+		}
+		if !m.known && b.wanted(m) {
+			newcomers = append(newcomers, i)
+		}
+	}
+	if len(newcomers) == 0 {
+		return nil
+	}
+	lookups := make([]identity.Lookup, len(newcomers))
+	for i, at := range newcomers {
+		lookups[i] = b.messages[at].lookup
+	}
+	tokens, err := b.c.Keys.Ensure(ctx, lookups)
+	if err != nil {
+		return fmt.Errorf("naming a person: %w", err)
+	}
+	for i, at := range newcomers {
+		m := &b.messages[at]
+		m.token, m.known = tokens[i], true
+	}
+	return nil
+}
+
+// subject sets whom the speaker proved the message to be about: the user, else
+// the visitor, else nobody.
+func (b *batch) subject(m *message) {
+	for _, id := range [...]identity.Identifier{{Kind: identity.UserID, Value: m.user}, {Kind: identity.AnonymousID, Value: m.anonymous}} {
+		if p := b.speaker.Proves(id); p != identity.Unproven {
+			m.who, m.proof = id, p
+			return
+		}
+	}
+	if m.reason == NoReason {
+		m.reason = Unproven
+	}
+}
+
+// look finds the token of message i. Messages about the same person tend to
+// follow each other.
+func (b *batch) look(i int) (err error) {
+	m := &b.messages[i]
+	if i > 0 {
+		if last := &b.messages[i-1]; last.who == m.who {
+			m.lookup, m.token, m.known = last.lookup, last.token, last.known
+			return nil
+		}
+	}
+	m.lookup = b.c.hasher.Lookup(m.who)
+	m.token, m.known, err = b.c.Keys.Find(m.lookup)
+	return err
+}
+
+// wanted reports whether a person who is not known is to be made: a choice of
+// theirs would count, or a value be kept without one.
+func (b *batch) wanted(m *message) bool {
+	p := b.c.plan
+	if m.prefs.deny&p.objections != 0 || p.gives(&m.prefs)&p.consents != 0 {
+		return true
+	}
+	if m.reason != NoReason {
+		return false
+	}
+	holds := p.unasked & b.allowed &^ m.prefs.deny
+	for i := m.from; i < m.to; i++ {
+		if b.values[i].node.class.Purposes&holds != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Methods of choices that come with events.
+const (
+	// methodEvent is a standing preference that an event reported.
+	methodEvent = choices.MethodEvent
+	// methodAct is the event by which a person chose.
+	methodAct = "event:" + preferenceUpdated
+)
+
+// saying is what one message says about consent for one person.
+type saying struct {
+	token  identity.Token
+	choice consent.Choice // without purpose and state
+	deny   declare.Set
+	give   declare.Set
+	act    bool
+}
+
+// choosing bounds how many people's choices are made durable at once.
+const choosing = 32
+
+// choose makes the choices that the messages bring durable and puts them into
+// force. Those of one person keep their order; those of several wait for the
+// disk together.
+func (b *batch) choose(ctx context.Context) error {
+	said, err := b.sayings()
+	if err != nil || len(said) == 0 {
+		return err
+	}
+	order := make([]identity.Token, 0, len(said))
+	people := make(map[identity.Token][]saying, len(said))
+	for _, s := range said {
+		if len(people[s.token]) == 0 {
+			order = append(order, s.token)
+		}
+		people[s.token] = append(people[s.token], s)
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(choosing)
+	for _, t := range order {
+		work.Go(func() error {
+			for _, s := range people[t] {
+				if err := b.say(ctx, &s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return work.Wait()
+}
+
+// sayings lists what the messages say about consent, in their order.
+func (b *batch) sayings() (said []saying, err error) {
+	p := b.c.plan
+	for i := range b.messages {
+		m := &b.messages[i]
+		if m.prefs == (preferences{}) {
+			continue
+		}
+		choice := consent.Choice{At: time.UnixMilli(m.at).UTC(), Method: methodEvent, Proof: m.proof.String()}
+		if m.act {
+			choice.Method = methodAct
+		}
+		s := saying{token: m.token, choice: choice, deny: m.prefs.deny, give: p.gives(&m.prefs), act: m.act}
+		if m.known && s.deny|s.give != 0 {
+			said = append(said, s)
+		}
+		if s.deny == 0 {
+			continue
+		}
+		// A refusal counts for everybody whom the message names and who is known
+		// here, proven or not: it can only narrow.
+		for _, id := range [...]identity.Identifier{{Kind: identity.UserID, Value: m.user}, {Kind: identity.AnonymousID, Value: m.anonymous}} {
+			if id.IsZero() || id == m.who {
+				continue
+			}
+			t, found, err := b.c.Keys.Find(b.c.hasher.Lookup(id))
+			if err != nil {
+				return nil, fmt.Errorf("finding a person: %w", err)
+			}
+			if found {
+				s.token, s.give, s.choice.Proof = t, 0, b.speaker.Proves(id).String()
+				said = append(said, s)
+			}
+		}
+	}
+	return said, nil
+}
+
+// say records what a saying changes.
+func (b *batch) say(ctx context.Context, s *saying) error {
+	var cs []consent.Choice
+	for i := range b.c.Declaration.Purposes {
+		purpose := declare.PurposeIndex(i)
+		if !(s.deny | s.give).Has(purpose) {
+			continue
+		}
+		present := b.c.Book.Present(s.token, purpose)
+		state := consent.Unset
+		if s.deny.Has(purpose) {
+			state = b.c.plan.refusal(purpose, present.State)
+		} else if b.mayGive(s, purpose, present) {
+			state = consent.Given
+		}
+		if state != consent.Unset {
+			c := s.choice
+			c.Purpose, c.State = b.c.Declaration.Purposes[i].ID, state
+			cs = append(cs, c)
+		}
+	}
+	if len(cs) == 0 {
+		return nil
+	}
+	_, err := b.c.Choices.Record(ctx, s.token, cs)
+	return err
+}
+
+// mayGive reports whether a proven true changes the present choice to given.
+func (b *batch) mayGive(s *saying, purpose declare.PurposeIndex, present consent.Present) bool {
+	newer := s.choice.At.UnixMilli() > present.At
+	switch {
+	case present.State == consent.Unset:
+		return b.c.plan.consents.Has(purpose)
+	case s.act:
+		return newer
+	case present.State == consent.Given:
+		return false // it stands, or it expired and must be asked again
+	}
+	return newer && !b.c.Choices.Direct(s.token).Has(purpose)
+}

@@ -1,0 +1,118 @@
+package collect
+
+import (
+	"sync/atomic"
+
+	"accord/internal/consent"
+)
+
+// Reason says why a field or an event was not kept. The zero Reason is none.
+type Reason uint8
+
+// The collector's own reasons. Those of the gate follow after them: see Denied.
+const (
+	NoReason Reason = iota
+
+	// Reasons for a field.
+	Undeclared // the declaration does not name it
+	WrongType  // its value is not of the declared type
+	Repeated   // the same name came before in the same object
+	TooMany    // there are more values than may be kept together
+
+	// Reasons for an event, and for all of its fields.
+	Unproven        // the speaker did not prove to be the person
+	UndeclaredEvent // the declaration has no such event
+	NotJoined       // group and alias join nobody
+	OtherBasis      // an import was restricted to another legal basis
+	AlreadyKept     // a message of this id was kept before
+
+	// Reasons for an event that is bad.
+	NoObject      // not a JSON object
+	UnknownType   // no type that the API has
+	NoName        // a track call without an event name
+	NoIdentity    // neither userId nor anonymousId
+	BadIdentifier // an identifier that is no string, too long or not UTF-8
+	BadTime       // a timestamp that is none
+	Future        // more than MaxAhead in the future
+	TooLarge      // more than MaxEvent bytes
+	TooDeep       // nested deeper than MaxDepth
+	BadUTF8       // bytes that are not UTF-8
+	RepeatedName  // a name twice at the event's top level
+
+	own
+)
+
+const reasons = int(own) + consent.Reasons
+
+// Denied returns the Reason that stands for one of the gate's.
+func Denied(r consent.Reason) Reason { return own + Reason(r) }
+
+var reasonTexts = [own][2]string{
+	NoReason:        {"", ""},
+	Undeclared:      {"undeclared", "the declaration does not name it"},
+	WrongType:       {"type", "its value is not of the declared type"},
+	Repeated:        {"repeated", "the same name came before in the same object"},
+	TooMany:         {"too_many", "there are more values than may be kept together"},
+	Unproven:        {"unproven", "the speaker did not prove to be this person"},
+	UndeclaredEvent: {"undeclared_event", "the declaration has no event of this name"},
+	NotJoined:       {"not_joined", "group and alias calls are accepted and join nobody"},
+	OtherBasis:      {"other_basis", "the import is restricted to another legal basis"},
+	AlreadyKept:     {"duplicate", "a message of this id was kept before"},
+	NoObject:        {"no_object", "an event is a JSON object"},
+	UnknownType:     {"unknown_type", "the type is track, identify, page, screen, group or alias"},
+	NoName:          {"no_event", "a track call names its event"},
+	NoIdentity:      {"no_identity", "an event has a userId or an anonymousId"},
+	BadIdentifier:   {"identifier", "an identifier is a string of 1 to 512 bytes"},
+	BadTime:         {"timestamp", "a timestamp is written as 2026-11-23T12:00:00.000Z and lies after 1970"},
+	Future:          {"future", "the event lies more than a day in the future"},
+	TooLarge:        {"too_large", "an event has at most 32 KiB"},
+	TooDeep:         {"too_deep", "an event is nested at most 32 levels deep"},
+	BadUTF8:         {"utf8", "the text is not UTF-8"},
+	RepeatedName:    {"repeated_name", "a name comes twice at the event's top level"},
+}
+
+// Code returns the reason's stable name for metrics and the debugger.
+func (r Reason) Code() string {
+	if r < own {
+		return reasonTexts[r][0]
+	}
+	return consent.Reason(r - own).Code()
+}
+
+// String returns the reason in plain words.
+func (r Reason) String() string {
+	if r < own {
+		return reasonTexts[r][1]
+	}
+	return consent.Reason(r - own).String()
+}
+
+// totals are the counters behind Counts.
+type totals struct {
+	requests, rejected, events, kept, records, values atomic.Uint64
+	notKept, dropped                                  [reasons]atomic.Uint64
+}
+
+// Counts returns the totals since the collector was made: "requests" (bodies and
+// imports), "rejected" (bodies that failed as a whole), "events" (messages in
+// the others), "kept" (messages of which something was kept), "records" (sealed
+// pieces made durable), "values" (declared values in them), and by the code of
+// the reason "event:<code>" (messages of which nothing was kept) and
+// "field:<code>" (values dropped). No name that a client made up is among the
+// keys, so their number is bounded.
+func (c *Collector) Counts() map[string]uint64 {
+	t := &c.totals
+	out := map[string]uint64{
+		"requests": t.requests.Load(), "rejected": t.rejected.Load(), "events": t.events.Load(),
+		"kept": t.kept.Load(), "records": t.records.Load(), "values": t.values.Load(),
+	}
+	for r := range reasons {
+		if n := t.notKept[r].Load(); n > 0 {
+			out["event:"+Reason(r).Code()] += n
+		}
+		if n := t.dropped[r].Load(); n > 0 {
+			out["field:"+Reason(r).Code()] += n
+		}
+	}
+	return out
+}

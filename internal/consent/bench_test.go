@@ -1,0 +1,136 @@
+package consent
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"accord/internal/declare"
+	"accord/internal/identity"
+)
+
+// The size of the crowd that the gate's promise of 300 ns is measured with.
+const (
+	benchPurposes = 12
+	benchPeople   = 50_000
+)
+
+// crowd returns a gate over many people, each of whom said something about
+// every purpose.
+func crowd(tb testing.TB) (*Gate, []identity.Token) {
+	tb.Helper()
+	var yaml string
+	for i := range benchPurposes {
+		yaml += fmt.Sprintf("  p%02d: {basis: consent, text: x, valid: 24 months}\n", i)
+	}
+	d := declaration(tb, yaml)
+	book := NewBook(d)
+	rng := rand.New(rand.NewPCG(1, 2))
+	people := make([]identity.Token, benchPeople)
+	for i := range people {
+		people[i] = randomToken(rng)
+		r := Record{Token: people[i], Sequence: uint64(i + 1), Accepted: noon}
+		for p := range benchPurposes {
+			r.Choices = append(r.Choices, Choice{Purpose: declare.PurposeID(fmt.Sprintf("p%02d", p)), State: Given, At: noon})
+		}
+		book.Apply(r)
+	}
+	g := NewGate(d, book)
+	g.Open()
+	return g, people
+}
+
+func randomToken(rng *rand.Rand) (t identity.Token) {
+	for i := range t {
+		t[i] = byte(rng.Uint32())
+	}
+	return t
+}
+
+// visit names people in an order that no cache foresees.
+func visit(n int) int { return int(uint32(n)*2654435761) % benchPeople }
+
+func BenchmarkGateAsk(b *testing.B) {
+	g, people := crowd(b)
+	now := noon.Add(time.Minute)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), now); r != Allowed {
+			b.Fatal(r)
+		}
+	}
+}
+
+func BenchmarkGateAskParallel(b *testing.B) {
+	g, people := crowd(b)
+	now := noon.Add(time.Minute)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for n := 0; pb.Next(); n++ {
+			if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), now); r != Allowed {
+				b.Error(r)
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkRelease(b *testing.B) {
+	g, people := crowd(b)
+	now := noon.Add(time.Minute)
+	grants := make([]Grant, len(people))
+	for i := range grants {
+		grants[i], _ = g.Ask(people[i], declare.PurposeIndex(i%benchPurposes), now)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if r := g.Release(grants[visit(n)], now); r != Allowed {
+			b.Fatal(r)
+		}
+	}
+}
+
+func BenchmarkAdmit(b *testing.B) {
+	g, people := crowd(b)
+	now := noon.Add(time.Minute)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if a := g.Admit(people[visit(n)], now, now); a.Holds != 1<<benchPurposes-1 {
+			b.Fatal(a)
+		}
+	}
+}
+
+func BenchmarkStill(b *testing.B) {
+	g, people := crowd(b)
+	now := noon.Add(time.Minute)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if s := g.Still(people[visit(n)], 0b111, benchPeople, now); s != 0b111 {
+			b.Fatal(s)
+		}
+	}
+}
+
+// TestTheGateAllocatesNothing: the check is on the way of every event and every
+// decision, so it must leave nothing for the collector of garbage.
+func TestTheGateAllocatesNothing(t *testing.T) {
+	g, people := crowd(t)
+	now := noon.Add(time.Minute)
+	grant, _ := g.Ask(people[0], 0, now)
+	nobody := identity.Token{15: 1}
+	for name, fn := range map[string]func(){
+		"Ask":             func() { g.Ask(people[1], 3, now) },
+		"Ask for unknown": func() { g.Ask(nobody, 3, now) },
+		"Release":         func() { g.Release(grant, now) },
+		"Admit":           func() { g.Admit(people[2], now, now) },
+		"Still":           func() { g.Still(people[2], 7, 9, now) },
+		"Present":         func() { g.book.Present(people[2], 1) },
+	} {
+		if n := testing.AllocsPerRun(100, fn); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
