@@ -268,17 +268,17 @@ func TestUnprovenEventsKeepNothing(t *testing.T) {
 		path, body string
 		status     int
 	}{
-		"an event":                {"track", `{"userId":"anna","event":"Product Viewed","properties":{"product_id":"85123A"}}`, 200},
-		"traits":                  {"identify", `{"userId":"anna","traits":{"email":"anna@example.com"}}`, 200},
-		"a join":                  {"alias", `{"userId":"anna","previousId":"ben"}`, 200},
-		"a consent":               {"track", `{"userId":"anna","event":"x","context":{"consent":{"categoryPreferences":{"personalization":true}}}}`, 200},
-		"no event name":           {"track", `{"userId":"anna"}`, 200},
-		"wrong types":             {"track", `{"userId":7,"event":[],"timestamp":{}}`, 200},
-		"far in the future":       {"track", `{"userId":"anna","event":"Product Viewed","timestamp":"2999-01-01T00:00:00Z"}`, 200},
-		"10,000 fields":           {"batch", many, 200},
-		"invalid UTF-8":           {"track", "{\"userId\":\"anna\xff\",\"event\":\"x\"}", 400},
-		"a batch that is a text":  {"batch", `{"batch":"x"}`, 400},
-		"2,501 events in a batch": {"batch", `{"batch":[` + strings.Repeat(`{},`, 2500) + `{}]}`, 400},
+		"an event":                  {"track", `{"userId":"anna","event":"Product Viewed","properties":{"product_id":"85123A"}}`, 200},
+		"traits":                    {"identify", `{"userId":"anna","traits":{"email":"anna@example.com"}}`, 200},
+		"a join":                    {"alias", `{"userId":"anna","previousId":"ben"}`, 200},
+		"a consent":                 {"track", `{"userId":"anna","event":"x","context":{"consent":{"categoryPreferences":{"personalization":true}}}}`, 200},
+		"no event name":             {"track", `{"userId":"anna"}`, 200},
+		"wrong types":               {"track", `{"userId":7,"event":[],"timestamp":{}}`, 200},
+		"far in the future":         {"track", `{"userId":"anna","event":"Product Viewed","timestamp":"2999-01-01T00:00:00Z"}`, 200},
+		"10,000 fields":             {"batch", many, 200},
+		"invalid UTF-8 (one event)": {"track", "{\"userId\":\"anna\xff\",\"event\":\"x\"}", 200},
+		"a batch that is a text":    {"batch", `{"batch":"x"}`, 400},
+		"2,501 events in a batch":   {"batch", `{"batch":[` + strings.Repeat(`{},`, 2500) + `{}]}`, 400},
 	} {
 		a := h.do("POST", "/v1/"+try.path, try.body, key(h.write))
 		a.what += " with " + name

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -125,8 +124,11 @@ func (h *House) openFiles() (err error) {
 	if h.catalog, err = store.Open(h.directory.file("catalog.json")); err != nil {
 		return err
 	}
-	h.access, err = auth.Open(h.directory.file("access.json"))
-	return err
+	if h.access, err = auth.Open(h.directory.file("access.json")); err != nil {
+		return err
+	}
+	h.access.Logger = h.logger
+	return nil
 }
 
 // openKeepers opens the key store, the log and the vault, and opens the gate
@@ -225,6 +227,7 @@ func (h *House) follow() error {
 			h.fail(fmt.Errorf("the fold stopped: %w", err))
 		}
 	})
+	h.work.Go(func() { h.access.Run(ctx) }) // notices keys that a command makes
 	h.work.Go(func() {
 		select {
 		case <-h.vault.Failed():
@@ -309,6 +312,3 @@ func (h *House) closeAll() (err error) {
 
 // Synthetic reports whether the directory may hold simulated choices.
 func (h *House) Synthetic() bool { return h.directory.Kind != Production }
-
-// removeAll deletes a directory that a command made for itself.
-func removeAll(dir string) error { return os.RemoveAll(dir) }

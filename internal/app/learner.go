@@ -93,9 +93,9 @@ func (l *learner) close() {
 	}
 }
 
-// deadline is when, at the latest, shared models no longer rest on a person who
+// within is how long, at the most, shared models go on resting on a person who
 // withdraws now: one release may be under way already, the one after is clean.
-func (l *learner) deadline(now time.Time) time.Time { return now.Add(2 * l.every) }
+func (l *learner) within() time.Duration { return 2 * l.every }
 
 // histories returns what the consenting people did: the bulk view under the
 // purpose of training.

@@ -42,9 +42,15 @@ func (b *batch) people(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("naming a person: %w", err)
 	}
-	for i, at := range newcomers {
-		m := &b.messages[at]
-		m.token, m.known = tokens[i], true
+	made := make(map[identity.Lookup]identity.Token, len(tokens))
+	for i, l := range lookups {
+		made[l] = tokens[i]
+	}
+	// Other messages of the batch may be about the same newcomer.
+	for i := range b.messages {
+		if m := &b.messages[i]; !m.known && !m.who.IsZero() {
+			m.token, m.known = made[m.lookup], made[m.lookup] != identity.Token{}
+		}
 	}
 	return nil
 }

@@ -45,10 +45,10 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	purposes := s.purposes(root, top["purposes"], d)
 	f := fields{source: s, purposes: purposes, names: map[NameID]name{}}
 	if n := top["attributes"]; n != nil {
-		d.Attributes = f.section(n, "attributes", "trait/", true)
+		d.Attributes = f.section(n, "attributes", traitPrefix, true)
 	}
 	if n := top["context"]; n != nil {
-		d.Context = f.section(n, "context", "context/", true)
+		d.Context = f.section(n, "context", contextPrefix, true)
 	}
 	if n := top["events"]; n != nil {
 		f.events(n, d)
@@ -289,6 +289,10 @@ func (f *fields) section(n *yaml.Node, what, prefix string, mayBeEmpty bool) []F
 			f.fault(e.at, "%s in %s lies inside %s, which is declared as one value: a path is a value or holds others", quote(e.key), what, quote(outer))
 			continue
 		}
+		if prefix == traitPrefix && strings.Contains(e.key, "[]") {
+			f.fault(e.at, "the attribute %s is a list: a person has one value of an attribute; declare a list in an event", quote(e.key))
+			continue
+		}
 		field := f.field(e)
 		field.ID = f.number(prefix+e.key, e.at)
 		out = append(out, field)
@@ -357,6 +361,12 @@ func (f *fields) number(text string, at *yaml.Node) NameID {
 	}
 	return id
 }
+
+// The prefixes of what is no event's.
+const (
+	traitPrefix   = "trait/"
+	contextPrefix = "context/"
+)
 
 const (
 	maxName  = 200 // bytes of an event's name or of a path

@@ -148,6 +148,7 @@ func TestParseNamesTheLineOfEveryFault(t *testing.T) {
 		{"bad path", "  device.type:", "  device..type:", 36, "is no path"},
 		{"path with two lists", "      id:", "      orders[].products[].id:", 30, "at most one []"},
 		{"path in a path", "  device.type:", "  device: {type: string, category: c, purposes: [taste], retention: 1 day}\n  device.type:", 37, `lies inside "device"`},
+		{"a list as an attribute", "  email:", "  interests[]:", 21, "is a list"},
 		{"an anchor", "purposes: [orders]", "purposes: &p [orders]", 24, "anchor or an alias"},
 		{"a merge", "    type: string\n    category: contact", "    <<: {type: string}\n    category: contact", 22, "is not a text"},
 		{"a tag", "name: The Shop", "name: !!str The Shop", 4, "has a YAML tag"},

@@ -32,7 +32,7 @@ type Kind uint8
 
 // The kinds of record. The numbers are durable.
 const (
-	// Piece of an event or of traits: see Decode.
+	// Piece of an event or of traits: see DecodePiece.
 	KindPiece Kind = 1
 	// Receipt of a decision: JSON, see package decide.
 	KindReceipt Kind = 2
@@ -72,7 +72,7 @@ func (h *Header) AppendAAD(b []byte, c identity.Controller) []byte {
 	return h.append(b)
 }
 
-// Action is a decoded piece of an event or of a person's traits.
+// Piece is what one class keeps of an event or of a person's traits.
 type Piece struct {
 	// Event is the declared event, or 0 for traits.
 	Event declare.NameID

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -49,7 +50,12 @@ func appendStamp(b []byte, s Stamp) []byte {
 	return binary.AppendUvarint(b, s.Choice)
 }
 
-// Decode reads what Append wrote into p, reusing its slices.
+// minInteraction is how few bytes an interaction takes: what a count claims is
+// believed only as far as the bytes can hold it.
+const minInteraction = 1 + 5 + 2 + 1 + 1
+
+// Decode reads what Append wrote into p, reusing its slices. It allocates in
+// proportion to b, whatever b claims. After an error p must not be used.
 func (p *Part) Decode(b []byte) error {
 	if len(b) == 0 || b[0] != partVersion {
 		return ErrCorrupt
@@ -59,7 +65,7 @@ func (p *Part) Decode(b []byte) error {
 	text := string(b)
 	r := reader{b: b[1:]}
 	n := r.uvarint()
-	if n > MaxInteractions {
+	if n > MaxInteractions || n > uint64(len(r.b)/minInteraction) {
 		return ErrCorrupt
 	}
 	p.Interactions = slices.Grow(p.Interactions[:0], int(n))
@@ -84,7 +90,7 @@ func (p *Part) Decode(b []byte) error {
 			break
 		}
 		body := r.take(int(min(binary.LittleEndian.Uint32(size), math.MaxInt32)))
-		if event.DecodePiece(body, &piece) != nil || len(piece.Fields) != 1 {
+		if event.DecodePiece(body, &piece) != nil || piece.Event != 0 || len(piece.Fields) != 1 || piece.Fields[0].Index != 0 {
 			return ErrCorrupt
 		}
 		t.At, t.Field, t.Value = piece.At, piece.Fields[0].ID, piece.Fields[0].Value
@@ -96,18 +102,20 @@ func (p *Part) Decode(b []byte) error {
 	return nil
 }
 
-// dropOldest removes the n oldest interactions.
+// dropOldest removes the n oldest interactions. Those of one moment have an
+// order too, so that what is left does not depend on the order of the folds.
 func (p *Part) dropOldest(n int) {
 	slices.SortFunc(p.Interactions, func(a, b Interaction) int {
-		switch {
-		case a.At < b.At:
-			return -1
-		case a.At > b.At:
-			return 1
-		}
-		return 0
+		return cmp.Or(
+			cmp.Compare(a.At, b.At),
+			cmp.Compare(a.Item, b.Item),
+			cmp.Compare(a.Action, b.Action),
+			cmp.Compare(a.Quantity, b.Quantity),
+			cmp.Compare(a.Stamp.Choice, b.Stamp.Choice),
+			cmp.Compare(a.Stamp.Mask, b.Stamp.Mask),
+		)
 	})
-	p.Interactions = append(p.Interactions[:0], p.Interactions[n:]...)
+	p.Interactions = slices.Delete(p.Interactions, 0, n)
 }
 
 type reader struct {

@@ -13,6 +13,8 @@
 package profile
 
 import (
+	"cmp"
+
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/event"
@@ -103,14 +105,29 @@ func (p *Part) foldTraits(d *declare.Declaration, piece *event.Piece, stamp Stam
 		if _, ok := d.FieldByID(v.ID); !ok {
 			continue
 		}
-		t := p.trait(v.ID)
-		if t.Field != 0 && t.At > piece.At {
+		t, is := p.trait(v.ID), Trait{Field: v.ID, At: piece.At, Value: v.Value, Stamp: stamp}
+		if t.Field != 0 && !is.newer(t) {
 			continue
 		}
-		*t = Trait{Field: v.ID, At: piece.At, Value: v.Value, Stamp: stamp}
+		*t = is
 		changed = true
 	}
 	return changed
+}
+
+// newer reports whether t takes the place of old. Values of one moment have an
+// order too: the one under the later choice, then any fixed one, so that the
+// order of the folds does not matter.
+func (t *Trait) newer(old *Trait) bool {
+	return cmp.Or(
+		cmp.Compare(t.At, old.At),
+		cmp.Compare(t.Stamp.Choice, old.Stamp.Choice),
+		cmp.Compare(t.Stamp.Mask, old.Stamp.Mask),
+		cmp.Compare(t.Value.Kind, old.Value.Kind),
+		cmp.Compare(t.Value.Int, old.Value.Int),
+		cmp.Compare(t.Value.Num, old.Value.Num),
+		cmp.Compare(t.Value.Text, old.Value.Text),
+	) > 0
 }
 
 // trait returns the place of a trait, made if it was not there.
@@ -158,12 +175,31 @@ func Cut(d *declare.Declaration, g consent.Grant, shelves []Shelf) View {
 			}
 		}
 		for i := range s.Part.Traits {
-			if t := &s.Part.Traits[i]; g.Covers(s.Class, t.Stamp.Mask, t.Stamp.Choice, t.At) {
-				v.traits = append(v.traits, *t)
+			t := &s.Part.Traits[i]
+			// The declaration may have taken the field out of the purpose since
+			// it was kept; its old class may live on through other fields.
+			if f, ok := d.FieldByID(t.Field); !ok || !g.Class(f.Class) {
+				continue
+			}
+			if g.Covers(s.Class, t.Stamp.Mask, t.Stamp.Choice, t.At) {
+				v.put(t)
 			}
 		}
 	}
 	return v
+}
+
+// put adds a trait unless the view has a newer value of it from another month.
+func (v *View) put(t *Trait) {
+	for i := range v.traits {
+		if old := &v.traits[i]; old.Field == t.Field {
+			if t.newer(old) {
+				*old = *t
+			}
+			return
+		}
+	}
+	v.traits = append(v.traits, *t)
 }
 
 // Personal reports whether the view stands on a grant.
@@ -179,8 +215,15 @@ func (v View) Interactions() []Interaction { return v.interactions }
 // Trait returns the value of a declared attribute by its path, if the view has
 // it.
 func (v View) Trait(path string) (event.Value, bool) {
+	if v.declaration == nil {
+		return event.Value{}, false
+	}
+	f, ok := v.declaration.Attribute(path)
+	if !ok {
+		return event.Value{}, false
+	}
 	for i := range v.traits {
-		if f, ok := v.declaration.FieldByID(v.traits[i].Field); ok && f.Path == path {
+		if v.traits[i].Field == f.ID {
 			return v.traits[i].Value, true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/event"
+	"accord/internal/identity"
 	"accord/internal/profile"
 
 	"github.com/cockroachdb/pebble/v2"

@@ -8,10 +8,10 @@ import (
 
 // Counts are totals since the start, for metrics.
 type Counts struct {
-	Personal   uint64                 // personal answers released
+	Personal   uint64                  // personal answers released
 	Unpersonal [consent.Reasons]uint64 // un-personal answers by the gate's reason
-	Redone     uint64                 // attempts thrown away at the fence
-	Doubts     uint64                 // views that could not be opened
+	Redone     uint64                  // attempts thrown away at the fence
+	Doubts     uint64                  // views that could not be opened
 }
 
 type counters struct {

@@ -14,8 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"accord/internal/declare"
 	"accord/internal/decide"
+	"accord/internal/declare"
 	"accord/internal/event"
 	"accord/internal/identity"
 	"accord/internal/vault"
@@ -145,8 +145,17 @@ func (j *Journal) After(ctx context.Context, t identity.Token, id string, body [
 
 func newEntry(t identity.Token, id string, body []byte) (e entry, err error) {
 	e = entry{token: t, body: body}
-	_, err = hex.Decode(e.id[:], []byte(id))
+	e.id, err = parseID(id)
 	return e, err
+}
+
+// parseID reads a receipt's id: 32 hexadecimal characters.
+func parseID(s string) (id event.ID, err error) {
+	if len(s) != hex.EncodedLen(len(id)) {
+		return id, ErrNoReceipt
+	}
+	_, err = hex.Decode(id[:], []byte(s))
+	return id, err
 }
 
 // write drains the queue into the log until Close, then what is left of it.
@@ -237,8 +246,8 @@ func (j *Journal) append(ctx context.Context, batch []entry) error {
 // Read returns a receipt's JSON as it left in the answer, and the person it is
 // about; ErrNoReceipt where it is not held (or its person was erased).
 func (j *Journal) Read(ctx context.Context, id string) ([]byte, identity.Token, error) {
-	var want event.ID
-	if n, err := hex.Decode(want[:], []byte(id)); err != nil || n != len(want) || len(id) != 2*len(want) {
+	want, err := parseID(id)
+	if err != nil {
 		return nil, identity.Token{}, ErrNoReceipt
 	}
 	place, ok, err := j.index.Receipt(want)

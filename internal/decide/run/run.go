@@ -27,8 +27,8 @@ import (
 	"time"
 
 	"accord/internal/consent"
-	"accord/internal/declare"
 	"accord/internal/decide"
+	"accord/internal/declare"
 	"accord/internal/event"
 	"accord/internal/identity"
 	"accord/internal/profile"
