@@ -18,6 +18,11 @@
 // that was proved, else nobody: then nothing personal is kept ("unproven").
 // Group and alias calls are accepted and join nobody ("not_joined").
 //
+// An identify call keeps declared traits; its context holds nothing but consent,
+// since a trait is not an event. A page or screen call is the declared event of
+// its name, else "Page Viewed" or "Screen Viewed". Integrations are passed over:
+// nothing is forwarded.
+//
 // # Consent on events
 //
 // context.consent.categoryPreferences (also spelt categoryPreference) and

@@ -17,6 +17,7 @@ const (
 	Full         = "ease"
 	Truncated    = "ease-truncated"
 	Accord       = "accord"
+	AccordFull   = "accord-full"
 )
 
 // NewItems ends a model's name where it was measured on items that are new to
@@ -24,7 +25,7 @@ const (
 const NewItems = ":new"
 
 // models are the names in the order of the table.
-var models = []string{Popularity, Popularity30, Repeats, Full, Truncated, Accord}
+var models = []string{Popularity, Popularity30, Repeats, Full, Truncated, AccordFull, Accord}
 
 // Figures are a model's means over people and their standard errors.
 type Figures struct {
@@ -47,20 +48,18 @@ type Report struct {
 	TopK    int       // weights that an item kept when truncated
 	Kept    float64   // part of the squared weights that truncation left, 0 to 1
 	Figures map[string]Figures
+	// Lost is the part of NDCG that truncation loses of what is served, over all
+	// items and over new ones, and EASELost that of the item model alone.
+	Lost, LostNew, EASELost, EASELostNew Loss
 }
 
-// Lost returns the part of the NDCG that truncation loses, of all items and of
-// new items; below 0 it gains.
-func (r Report) Lost() (all, fresh float64) {
-	lost := func(suffix string) float64 {
-		full := r.Figures[Full+suffix].NDCG
-		if full == 0 {
-			return 0
-		}
-		return (full - r.Figures[Truncated+suffix].NDCG) / full
-	}
-	return lost(""), lost(NewItems)
+// Loss is a part of a mean that was lost; below 0 it was a gain.
+type Loss struct {
+	Part float64
+	SE   float64 // standard error of Part, from the differences person by person
 }
+
+func (l Loss) String() string { return fmt.Sprintf("%.2f ± %.2f %%", 100*l.Part, 100*l.SE) }
 
 // MarshalJSON writes one object a model, keyed by its name, each with "hr@20",
 // "recall@20", "ndcg@20" (20 being K), the same with "_se", and "users".
@@ -83,9 +82,8 @@ func (r Report) String() string {
 	fmt.Fprintf(&b, "Learnt before %s: %d people, %d items, %d pairs.\n", r.Until.Format("2006-01-02"), r.People, r.Items, r.Pairs)
 	r.table(&b, "(a) all items", "")
 	r.table(&b, "(b) items new to the person", NewItems)
-	all, fresh := r.Lost()
-	fmt.Fprintf(&b, "\nTruncation to %d weights an item keeps %.1f %% of the squared weights and loses %.2f %% (a) and %.2f %% (b) of NDCG@%d.\n",
-		r.TopK, 100*r.Kept, 100*all, 100*fresh, r.K)
+	fmt.Fprintf(&b, "\nTruncation to %d weights an item keeps %.1f %% of their squares. Of NDCG@%d it loses\n", r.TopK, 100*r.Kept, r.K)
+	fmt.Fprintf(&b, "as served (accord): %v (a), %v (b); of the item model alone (ease): %v (a), %v (b).\n", r.Lost, r.LostNew, r.EASELost, r.EASELostNew)
 	return b.String()
 }
 

@@ -58,13 +58,18 @@ func Temporal(ctx context.Context, histories recommend.Data, until time.Time, o 
 		TopK: o.Train.TopK, Kept: t.sparse.Kept, Figures: map[string]Figures{},
 	}
 	all, fresh, err := t.run(ctx)
-	for name, m := range all {
+	if err != nil {
+		return Report{}, err
+	}
+	for name, m := range all.models {
 		report.Figures[name] = figures(m)
 	}
-	for name, m := range fresh {
+	for name, m := range fresh.models {
 		report.Figures[name+NewItems] = figures(m)
 	}
-	return report, err
+	report.Lost, report.EASELost = all.losses()
+	report.LostNew, report.EASELostNew = fresh.losses()
+	return report, nil
 }
 
 func figures(m *learn.Mean) Figures {
@@ -160,7 +165,8 @@ type trial struct {
 	recent  []float64 // people by item, 30 days
 	full    *learn.Linear
 	sparse  *learn.Sparse
-	engine  *recommend.Model
+	engine  *recommend.Model // as served
+	whole   *recommend.Model // the same with all weights
 }
 
 func newTrial(ctx context.Context, s *sample, o Options) (*trial, error) {
@@ -178,7 +184,11 @@ func newTrial(ctx context.Context, s *sample, o Options) (*trial, error) {
 	for i := range s.people {
 		data[i] = recommend.History{Place: s.people[i].place, Items: s.people[i].past}
 	}
-	t.engine, err = recommend.Train(ctx, data, o.Train)
+	if t.engine, err = recommend.Train(ctx, data, o.Train); err != nil {
+		return nil, err
+	}
+	o.Train.TopK = len(s.items)
+	t.whole, err = recommend.Train(ctx, data, o.Train)
 	return t, err
 }
 
@@ -198,22 +208,48 @@ func (s *sample) popularity(since int64) []float64 {
 	return out
 }
 
-// means are the qualities so far by model.
-type means map[string]*learn.Mean
+// means are the qualities so far.
+type means struct {
+	models map[string]*learn.Mean
+	served learn.Mean // AccordFull less Accord, person by person
+	ease   learn.Mean // Full less Truncated
+}
 
-func (m means) add(name string, q learn.Quality) {
-	if m[name] == nil {
-		m[name] = &learn.Mean{}
+func newMeans() *means {
+	m := &means{models: map[string]*learn.Mean{}}
+	for _, name := range models {
+		m.models[name] = &learn.Mean{}
 	}
-	m[name].Add(q)
+	return m
+}
+
+// add adds a person's qualities by model.
+func (m *means) add(q map[string]learn.Quality) {
+	for name, x := range q {
+		m.models[name].Add(x)
+	}
+	m.served.Add(learn.Quality{NDCG: q[AccordFull].NDCG - q[Accord].NDCG})
+	m.ease.Add(learn.Quality{NDCG: q[Full].NDCG - q[Truncated].NDCG})
+}
+
+func (m *means) losses() (served, ease Loss) {
+	return loss(&m.served, m.models[AccordFull]), loss(&m.ease, m.models[Full])
+}
+
+func loss(difference, whole *learn.Mean) (l Loss) {
+	if n := whole.Average().NDCG; n > 0 {
+		l = Loss{difference.Average().NDCG / n, difference.Error().NDCG / n}
+	}
+	return l
 }
 
 // part is how many people are scored at once, to bound the memory.
 const part = 256
 
 // run measures all models on all items and on those new to the person.
-func (t *trial) run(ctx context.Context) (all, fresh means, err error) {
-	all, fresh = means{}, means{}
+func (t *trial) run(ctx context.Context) (all, fresh *means, err error) {
+	all, fresh = newMeans(), newMeans()
+	delete(fresh.models, Repeats)
 	for people := range slices.Chunk(t.measured(), part) {
 		histories := make([][]int, len(people))
 		for i, p := range people {
@@ -224,25 +260,36 @@ func (t *trial) run(ctx context.Context) (all, fresh means, err error) {
 			return nil, nil, err
 		}
 		for i, p := range people {
-			t.measure(p, full[i], all, fresh)
+			a, b := t.measure(p, full[i])
+			all.add(a)
+			if b != nil {
+				fresh.add(b)
+			}
 		}
 	}
-	return all, fresh, ctx.Err()
+	return all, fresh, nil
 }
 
-// measure adds what each model answers to one person, whose scores by the full
-// model are given.
-func (t *trial) measure(p *person, full []float64, all, fresh means) {
+// measure judges what each model answers to one person, whose scores by the full
+// model are given, over all items and over new ones; fresh is nil for a person
+// without new targets.
+func (t *trial) measure(p *person, full []float64) (all, fresh map[string]learn.Quality) {
 	unseen := maps.Clone(p.targets)
 	maps.DeleteFunc(unseen, func(item string, _ bool) bool { return p.bought[item] })
-	all.add(Accord, learn.Judge(t.accord(p, false), p.targets, t.o.K))
+	all = map[string]learn.Quality{
+		Accord:     learn.Judge(t.accord(t.engine, p, false), p.targets, t.o.K),
+		AccordFull: learn.Judge(t.accord(t.whole, p, false), p.targets, t.o.K),
+	}
 	if len(unseen) > 0 {
-		fresh.add(Accord, learn.Judge(t.accord(p, true), unseen, t.o.K))
+		fresh = map[string]learn.Quality{
+			Accord:     learn.Judge(t.accord(t.engine, p, true), unseen, t.o.K),
+			AccordFull: learn.Judge(t.accord(t.whole, p, true), unseen, t.o.K),
+		}
 	}
 	scores := make([]float64, len(t.items))
 	for _, name := range models {
 		switch name {
-		case Accord:
+		case Accord, AccordFull:
 			continue
 		case Popularity:
 			copy(scores, t.popular)
@@ -255,8 +302,8 @@ func (t *trial) measure(p *person, full []float64, all, fresh means) {
 		case Truncated:
 			t.truncated(p, scores)
 		}
-		all.add(name, learn.Judge(t.best(scores), p.targets, t.o.K))
-		if len(unseen) == 0 || name == Repeats {
+		all[name] = learn.Judge(t.best(scores), p.targets, t.o.K)
+		if fresh == nil || name == Repeats {
 			continue
 		}
 		for _, i := range p.items {
@@ -264,8 +311,9 @@ func (t *trial) measure(p *person, full []float64, all, fresh means) {
 				scores[i] = math.Inf(-1)
 			}
 		}
-		fresh.add(name, learn.Judge(t.best(scores), unseen, t.o.K))
+		fresh[name] = learn.Judge(t.best(scores), unseen, t.o.K)
 	}
+	return all, fresh
 }
 
 // repeats scores what the person bought on many days before all else, and the
@@ -328,13 +376,13 @@ func (t *trial) best(scores []float64) []string {
 	return out
 }
 
-// accord asks the engine's model as the server does, without a moment.
-func (t *trial) accord(p *person, fresh bool) []string {
+// accord asks an engine's model as the server does, without a moment.
+func (t *trial) accord(m *recommend.Model, p *person, fresh bool) []string {
 	q := recommend.Question{Ask: decide.Ask{N: t.o.K, Moment: decide.Moment{Place: p.place}}, NewOnly: fresh}
 	for _, x := range p.past {
 		q.History = append(q.History, profile.Interaction{At: x.At, Item: x.Item, Action: x.Action, Quantity: x.Weight})
 	}
-	r := t.engine.Answer(&q)
+	r := m.Answer(&q)
 	out := make([]string, len(r.Items))
 	for i := range r.Items {
 		out[i] = r.Items[i].ID

@@ -28,6 +28,7 @@ type source struct {
 	bought  bool
 	weight  float32 // factor of the item's row
 	repeats float64 // purchases, halved every half-life
+	again   float32 // what they add to the item's own score
 }
 
 // scratch is what an answer needs beside the model; it is used again. The tables
@@ -201,18 +202,12 @@ func (s *scratch) score(m *Model, q *Question) (prior priors) {
 		for k, j := range targets {
 			s.scores[j] += w * values[k]
 		}
-		scores[x.item] += x.again(m)
+		if x.repeats > 0 {
+			x.again = float32(m.blend.Repeat * math.Log1p(x.repeats))
+			scores[x.item] += x.again
+		}
 	}
 	return prior
-}
-
-// again is what an item's own purchases add to its score: nothing for none, and
-// ever less for each further one.
-func (x *source) again(m *Model) float32 {
-	if x.repeats == 0 {
-		return 0
-	}
-	return float32(m.blend.Repeat * math.Log1p(x.repeats))
 }
 
 // priors is what items start with: a row, times a lift where there is one.

@@ -64,7 +64,7 @@ func (s *scratch) explain(m *Model, prior priors) {
 			}
 		}
 		if p := place[x.item]; p != 0 {
-			s.causes[p-1].add(x.again(m), i)
+			s.causes[p-1].add(x.again, i)
 		}
 	}
 	for _, t := range s.top {
