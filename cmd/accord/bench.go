@@ -17,11 +17,12 @@ type benchLoad struct {
 	People      int           `help:"How many people." default:"50000"`
 	Items       int           `help:"How many products." default:"5000"`
 	Seed        uint64        `help:"Seed of the load." default:"1"`
+	Profile     string        `help:"Loopback address for the server's profiler, such as 127.0.0.1:6060." placeholder:"ADDR"`
 	JSON        bool          `help:"Print one JSON object: rate_per_s, p50_ms, p99_ms, rss_mb, raw_rate_per_s, ratio."`
 }
 
 func (b benchLoad) options(s *session) app.BenchOptions {
-	return app.BenchOptions{People: b.People, Items: b.Items, Connections: b.Connections, Duration: b.Duration, Seed: b.Seed, Talk: s.talk}
+	return app.BenchOptions{People: b.People, Items: b.Items, Connections: b.Connections, Duration: b.Duration, Seed: b.Seed, Profile: b.Profile, Talk: s.talk}
 }
 
 type benchIngest struct {

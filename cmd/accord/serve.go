@@ -12,6 +12,7 @@ type serveCommand struct {
 	TLSCert string        `name:"tls-cert" help:"Certificate file (PEM); with --tls-key." type:"path"`
 	TLSKey  string        `name:"tls-key" help:"Key file (PEM)." type:"path"`
 	Learn   time.Duration `help:"How often a new model is learnt." default:"10m"`
+	Profile string        `help:"Loopback address for Go's profiler, such as 127.0.0.1:6060; default: none." placeholder:"ADDR"`
 }
 
 // Help shows examples.
@@ -26,7 +27,7 @@ func (serveCommand) Help() string {
 func (c serveCommand) Run(s *session) error {
 	return app.Serve(s.ctx, app.ServeOptions{
 		Config: func() app.Config { o := c.config(s, ""); o.Learn = c.Learn; return o }(),
-		Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+		Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, Profile: c.Profile,
 	}, s.talk)
 }
 

@@ -36,6 +36,7 @@ type BenchOptions struct {
 	Connections int
 	Duration    time.Duration
 	Seed        uint64
+	Profile     string // passed to the server's --profile
 	Talk        io.Writer
 }
 
@@ -47,7 +48,7 @@ func BenchIngest(ctx context.Context, o BenchOptions) (bench.Report, error) {
 			Key: s.key, Batch: o.Batch, People: o.People, Items: o.Items, NewShare: o.NewShare, Seed: o.Seed,
 			Run: uint64(time.Now().UnixNano()), Consent: []string{"personalization", trainingPurpose},
 		}
-		if err := s.seed(ctx, "enrolling", in, bench.Enrol); err != nil {
+		if err := s.enrol(ctx, in); err != nil {
 			return bench.Report{}, err
 		}
 		in.Consent = nil
@@ -99,7 +100,7 @@ func BenchDecide(ctx context.Context, o BenchOptions) (bench.Report, error) {
 			Key: s.key, Batch: 500, People: o.People, Items: o.Items, Seed: o.Seed,
 			Run: uint64(time.Now().UnixNano()), Consent: []string{"personalization", trainingPurpose},
 		}
-		if err := s.seed(ctx, "enrolling", in, bench.Enrol); err != nil {
+		if err := s.enrol(ctx, in); err != nil {
 			return bench.Report{}, err
 		}
 		in.Consent = nil
@@ -108,7 +109,7 @@ func BenchDecide(ctx context.Context, o BenchOptions) (bench.Report, error) {
 		if err := s.seed(ctx, "giving histories", in, histories); err != nil {
 			return bench.Report{}, err
 		}
-		if err := s.waitForModel(ctx, o.People*9/10); err != nil {
+		if err := s.learn(ctx); err != nil {
 			return bench.Report{}, err
 		}
 		personal := true
@@ -200,20 +201,21 @@ func (o BenchOptions) with(ctx context.Context, measure func(*served) (bench.Rep
 	if s.key, _, err = MakeKey(s.data, "secret", "bench", nil); err != nil {
 		return report, err
 	}
-	if err := s.start(ctx); err != nil {
+	if err := s.start(ctx, time.Hour); err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	return measure(s)
 }
 
-// start runs `accord serve` and waits for the line that says where.
-func (s *served) start(ctx context.Context) error {
+// start runs `accord serve`, learning at an interval, and waits for the line
+// that says where.
+func (s *served) start(ctx context.Context, learn time.Duration) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	s.process = exec.CommandContext(ctx, program, "serve", "--data", s.data, "--listen", "127.0.0.1:0", "--learn", "5s")
+	s.process = exec.CommandContext(ctx, program, "serve", "--data", s.data, "--listen", "127.0.0.1:0", "--learn", learn.String(), "--profile", s.options.Profile)
 	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
 	s.process.WaitDelay = 20 * time.Second
 	talk, err := s.process.StderrPipe()
@@ -247,11 +249,15 @@ func (s *served) stop() error {
 	return s.process.Wait()
 }
 
+// enrol lets everybody consent. A choice is a message and a sync of its own, so
+// few go into one request: it has its time limit too.
+func (s *served) enrol(ctx context.Context, in bench.Ingest) error {
+	in.Batch = 10
+	return s.seed(ctx, "enrolling", in, bench.Enrol)
+}
+
 // seed sends a bounded number of requests that prepare the measurement.
 func (s *served) seed(ctx context.Context, what string, in bench.Ingest, make func(bench.Ingest) (bench.Next, uint64)) error {
-	if in.Batch == 1 {
-		in.Batch = 100
-	}
 	next, count := make(in)
 	fmt.Fprintf(s.options.Talk, "%s %d people …\n", what, in.People)
 	load := bench.Load{Addr: s.addr, Connections: s.options.Connections, Count: count, Next: next}
@@ -298,23 +304,34 @@ func (s *served) logTotals(ctx context.Context) (t logTotals, err error) {
 	return t, nil
 }
 
-// waitForModel waits until a model was learnt from at least so many people.
-func (s *served) waitForModel(ctx context.Context, people int) error {
-	fmt.Fprintln(s.options.Talk, "waiting for the model …")
-	for ctx.Err() == nil {
+// learn lets the server learn from everybody, then starts it again, so that the
+// measurement does not run beside a training.
+func (s *served) learn(ctx context.Context) error {
+	fmt.Fprintln(s.options.Talk, "learning the model …")
+	if err := s.stop(); err != nil {
+		return err
+	}
+	if err := s.start(ctx, time.Second); err != nil {
+		return err
+	}
+	for {
 		n, err := s.metric(ctx, "accord_model_people")
 		if err != nil {
 			return err
 		}
-		if n >= float64(people) {
-			return nil
+		if n >= float64(s.options.People*9/10) {
+			break
 		}
 		select {
 		case <-time.After(500 * time.Millisecond):
 		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return ctx.Err()
+	if err := s.stop(); err != nil {
+		return err
+	}
+	return s.start(ctx, time.Hour)
 }
 
 // PrintBench writes a report as JSON or for people.

@@ -62,26 +62,35 @@ func (l *learner) load() error {
 		return nil
 	}
 	l.house.engine.Swap(&m)
+	if info, err := os.Stat(l.file()); err == nil {
+		l.trained.Store(info.ModTime().Unix())
+	}
 	return nil
 }
 
-// run learns now and then at every interval until close.
+// wait is how long the present model may still serve before the next is learnt.
+func (l *learner) wait() time.Duration {
+	return max(l.every-time.Since(time.Unix(l.trained.Load(), 0)), 0)
+}
+
+// run learns when the present model has served its time, until close.
 func (l *learner) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop, l.done = cancel, make(chan struct{})
 	go func() {
 		defer close(l.done)
-		tick := time.NewTicker(l.every)
-		defer tick.Stop()
+		next := time.NewTimer(l.wait())
+		defer next.Stop()
 		for {
-			if err := l.learn(ctx); err != nil && ctx.Err() == nil {
-				l.house.logger.Error("learning failed; the old model stays", "error", err)
-			}
 			select {
-			case <-tick.C:
+			case <-next.C:
 			case <-ctx.Done():
 				return
 			}
+			if err := l.learn(ctx); err != nil && ctx.Err() == nil {
+				l.house.logger.Error("learning failed; the old model stays", "error", err)
+			}
+			next.Reset(l.every)
 		}
 	}()
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,9 @@ type ServeOptions struct {
 	Config
 	Listen          string // host:port; port 0 takes a free one
 	TLSCert, TLSKey string // PEM files, both or neither
+	// Profile is a loopback address for Go's profiler (/debug/pprof/), "" for
+	// none.
+	Profile string
 }
 
 // servingOn starts the line that says where the server is.
@@ -45,10 +49,39 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 		return err
 	}
 	h.learner.run()
+	endProfiler, err := serveProfiler(o.Profile)
+	if err != nil {
+		return err
+	}
+	defer endProfiler()
 	if h.directory.Kind != Production {
 		fmt.Fprintf(talk, "This is a %s directory: choices in it may be simulated.\n", h.directory.Kind)
 	}
 	return h.serve(ctx, o, handler, talk)
+}
+
+// serveProfiler serves Go's profiler on a loopback address: a profile shows what the
+// process holds, so it is for the machine's own people only.
+func serveProfiler(listen string) (end func(), err error) {
+	if listen == "" {
+		return func() {}, nil
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return nil, &UsageError{"--profile takes a loopback address such as 127.0.0.1:6060"}
+	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", listen, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); server.Serve(listener) }() //nolint:errcheck // ends with Close
+	return func() { server.Close(); <-done }, nil
 }
 
 // serve answers with handler until ctx ends or the house fails.

@@ -53,15 +53,15 @@ func (b *Book) Apply(r Record) {
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	person := s.find(&r.Token)
-	if person == nil {
-		person = s.add(&r.Token)
+	place := s.find(&r.Token)
+	if place == 0 {
+		place = s.add(&r.Token)
 	}
-	if r.Sequence <= person.sequence {
+	head, presents := s.head(place), s.choices(place)
+	if r.Sequence <= head.sequence {
 		return
 	}
-	person.sequence = r.Sequence
-	presents := s.presents(person)
+	head.sequence = r.Sequence
 	for _, c := range r.Choices {
 		i, ok := b.declaration.Purpose(c.Purpose)
 		if !ok {
@@ -114,22 +114,41 @@ func (b *Book) Presents(t identity.Token) ([]Present, uint64) {
 	s := b.shard(t)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	person := s.find(&t)
-	if person == nil {
+	place := s.find(&t)
+	if place == 0 {
 		return out, 0
 	}
-	copy(out, s.presents(person))
-	return out, person.sequence
+	copy(out, s.choices(place))
+	return out, s.head(place).sequence
 }
 
 // Present returns a person's present choice about one purpose of the
 // declaration. It allocates nothing.
-func (b *Book) Present(t identity.Token, purpose declare.PurposeIndex) (p Present) {
+func (b *Book) Present(t identity.Token, purpose declare.PurposeIndex) Present {
+	p, _ := b.look(t, purpose)
+	return p
+}
+
+// look returns a present choice and the sequence of the person's newest record.
+func (b *Book) look(t identity.Token, purpose declare.PurposeIndex) (Present, uint64) {
 	s := b.shard(t)
 	s.mu.RLock()
-	p = s.present(&t, purpose)
+	p, sequence := s.present(&t, purpose)
 	s.mu.RUnlock()
-	return p
+	return p, sequence
+}
+
+// unchanged reports whether a person said nothing about a purpose since the
+// grant. Mostly they said nothing at all, which the head tells alone.
+func (b *Book) unchanged(g *Grant) bool {
+	s := b.shard(g.token)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	place := s.find(&g.token)
+	if place == 0 {
+		return g.last == 0
+	}
+	return s.head(place).sequence == g.sequence || s.choices(place)[g.purpose].Last == g.last
 }
 
 // Holding returns the purposes with a valid basis for a person at now. It says

@@ -104,6 +104,7 @@ type Grant struct {
 	purpose   declare.PurposeIndex
 	synthetic bool
 	last      uint64 // sequence of the newest choice about the purpose
+	sequence  uint64 // sequence of the person's newest record
 	since     uint64 // records admitted before this sequence are not covered
 	at        int64  // events older than this are not covered (ms); 0 is no limit
 	until     int64  // Unix milliseconds
@@ -158,13 +159,13 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 		return Grant{}, DeniedUnknownPurpose
 	}
 	basis := g.bases[purpose]
-	p := g.book.Present(t, purpose)
+	p, sequence := g.book.look(t, purpose)
 	if narrowable(basis) {
 		if r := holds(basis, p, millis(now)); r != Allowed {
 			return Grant{}, r
 		}
 	}
-	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, until: millis(now.Add(GrantLife))}
+	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, sequence: sequence, until: millis(now.Add(GrantLife))}
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
 	if p.State == Given && narrowable(basis) {
@@ -189,7 +190,7 @@ func (g *Gate) Release(grant Grant, now time.Time) Reason {
 	case millis(now) >= grant.until:
 		return DeniedStale
 	}
-	if p := g.book.Present(grant.token, grant.purpose); p.Last != grant.last {
+	if !g.book.unchanged(&grant) {
 		return DeniedChanged
 	}
 	return Allowed
@@ -217,8 +218,8 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var presents []Present
-	if person := s.find(&t); person != nil {
-		a.Sequence, presents = person.sequence, s.presents(person)
+	if place := s.find(&t); place != 0 {
+		a.Sequence, presents = s.head(place).sequence, s.choices(place)
 	}
 	for i, basis := range g.bases {
 		var p Present
@@ -240,8 +241,8 @@ func (g *Gate) Still(t identity.Token, admitted declare.Set, sequence uint64, no
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	var presents []Present
-	if person := sh.find(&t); person != nil {
-		presents = sh.presents(person)
+	if place := sh.find(&t); place != 0 {
+		presents = sh.choices(place)
 	}
 	ms := millis(now)
 	for i, basis := range g.bases {

@@ -266,17 +266,17 @@ func TestPeopleAgainstMap(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				who, n := token.Draw(t, "who"), rapid.Uint64().Draw(t, "n")
-				at := s.find(&who)
-				if (at != nil) != has(want, who) {
-					t.Fatalf("%v found: %v", who, at != nil)
+				place := s.find(&who)
+				if (place != 0) != has(want, who) {
+					t.Fatalf("%v found: %v", who, place != 0)
 				}
-				if at == nil {
-					at = s.add(&who)
-					if p := s.presents(at); p[0] != (Present{}) || p[1] != (Present{}) {
+				if place == 0 {
+					place = s.add(&who)
+					if p := s.choices(place); p[0] != (Present{}) || p[1] != (Present{}) {
 						t.Fatalf("a new person has the choices of another: %v", p)
 					}
 				}
-				at.sequence, s.presents(at)[1].Last, want[who] = n, n, n
+				s.head(place).sequence, s.choices(place)[1].Last, want[who] = n, n, n
 			},
 			"remove": func(t *rapid.T) {
 				who := token.Draw(t, "who")
@@ -288,7 +288,8 @@ func TestPeopleAgainstMap(t *testing.T) {
 					t.Fatalf("%d people, want %d", s.people, len(want))
 				}
 				for who, n := range want {
-					if at := s.find(&who); at == nil || at.sequence != n || s.presents(at)[1].Last != n || s.present(&who, 1).Last != n {
+					p, sequence := s.present(&who, 1)
+					if place := s.find(&who); place == 0 || sequence != n || p.Last != n || s.choices(place)[1] != p {
 						t.Fatalf("%v is lost", who)
 					}
 				}

@@ -17,72 +17,112 @@ const chunkPeople = 16
 
 // shard holds some of the people. It is a hash table of its own and not a Go
 // map, because the gate is asked for every event and every decision about
-// people who are in no cache: a question reads one line of slots and one of
-// presents and waits for memory twice, where a map of pointers waits five times.
-// Tokens are random, so a multiplication is hash enough.
+// people who are in no cache: the slots of all are small enough to stay in one,
+// and a person's head and choice are then fetched at once. A question waits for
+// memory about once, where a map of pointers waits five times. Tokens are
+// random, so a multiplication is hash enough.
 type shard struct {
-	mu     sync.RWMutex // guards all below
-	slots  []slot       // a power of two, at most three quarters taken
-	people int
-	// chunks hold the presents, stride for each person. They never move.
-	chunks [][]Present
-	stride int
-	placed uint32   // places given out
-	free   []uint32 // places given back
-	_      [8]byte  // 128 bytes, so that no two shards share a line
+	mu       sync.RWMutex // guards all below
+	slots    []slot       // a power of two, at most three quarters taken
+	heads    [][]head     // by place, chunkPeople in each; they never move
+	presents [][]Present  // the same, stride for each person
+	stride   int
+	people   int
+	placed   uint32   // places given out
+	free     []uint32 // places given back
+	_        [24]byte // 192 bytes, so that no two shards share a line
 }
 
-// slot is where one person is found.
+// slot leads to one person.
 type slot struct {
+	tag   uint32 // the top of the token's hash; its own top is the slot's home
+	place uint32 // 1 + where the person's head and presents are; 0 is no person
+}
+
+// head is who a person is and how far their choices were applied.
+type head struct {
 	token    identity.Token
 	sequence uint64 // of the newest record applied
-	place    uint32 // 1 + the person's place in chunks; 0 is an empty slot
 }
 
-func home(t *identity.Token, slots int) int {
+func tagOf(t *identity.Token) uint32 {
 	h := (binary.LittleEndian.Uint64(t[:8]) ^ binary.LittleEndian.Uint64(t[8:])) * 0x9e3779b97f4a7c15
-	return int(h >> (64 - uint(bits.TrailingZeros(uint(slots)))))
+	return uint32(h >> 32)
 }
 
-// find returns a person's slot, or nil. It is good until the lock is released.
-func (s *shard) find(t *identity.Token) *slot {
-	if len(s.slots) == 0 {
-		return nil
+// home is where the search for a tag begins.
+func (s *shard) home(tag uint32) int {
+	return int(tag >> (32 - uint(bits.TrailingZeros(uint(len(s.slots))))))
+}
+
+// find returns a person's place, or 0.
+func (s *shard) find(t *identity.Token) uint32 {
+	if i := s.slotOf(t); i >= 0 {
+		return s.slots[i].place
 	}
-	for i := home(t, len(s.slots)); ; i = (i + 1) & (len(s.slots) - 1) {
-		switch at := &s.slots[i]; {
+	return 0
+}
+
+// slotOf returns the position of a person's slot, or -1.
+func (s *shard) slotOf(t *identity.Token) int {
+	if len(s.slots) == 0 {
+		return -1
+	}
+	tag := tagOf(t)
+	for i := s.home(tag); ; i = (i + 1) & (len(s.slots) - 1) {
+		switch at := s.slots[i]; {
 		case at.place == 0:
-			return nil
-		case at.token == *t:
-			return at
+			return -1
+		case at.tag == tag && s.head(at.place).token == *t:
+			return i
 		}
 	}
 }
 
-// add returns the slot of a person who is not in the shard yet.
-func (s *shard) add(t *identity.Token) *slot {
+func (s *shard) head(place uint32) *head {
+	return &s.heads[(place-1)/chunkPeople][(place-1)%chunkPeople]
+}
+
+// choices returns a person's presents, one for each purpose.
+func (s *shard) choices(place uint32) []Present {
+	from := int((place-1)%chunkPeople) * s.stride
+	return s.presents[(place-1)/chunkPeople][from : from+s.stride : from+s.stride]
+}
+
+// present returns one of a person's presents, and none of a person who is not
+// in the shard.
+func (s *shard) present(t *identity.Token, p declare.PurposeIndex) (out Present, sequence uint64) {
+	if place := s.find(t); place != 0 {
+		return s.presents[(place-1)/chunkPeople][int((place-1)%chunkPeople)*s.stride+int(p)], s.head(place).sequence
+	}
+	return out, 0
+}
+
+// add gives a place to a person who has none yet.
+func (s *shard) add(t *identity.Token) uint32 {
 	if (s.people+1)*4 > len(s.slots)*3 {
 		old := s.slots
 		s.slots = make([]slot, max(8, 2*len(old)))
-		for i := range old {
-			if old[i].place != 0 {
-				*s.empty(&old[i].token) = old[i]
+		for _, o := range old {
+			if o.place != 0 {
+				s.put(o)
 			}
 		}
 	}
 	s.people++
-	at := s.empty(t)
-	*at = slot{token: *t, place: s.newPlace()}
-	return at
+	place := s.newPlace()
+	*s.head(place) = head{token: *t}
+	s.put(slot{tag: tagOf(t), place: place})
+	return place
 }
 
-// empty returns the slot that a person who is not in the shard would take.
-func (s *shard) empty(t *identity.Token) *slot {
-	i := home(t, len(s.slots))
+// put stores a slot that is not in the table yet.
+func (s *shard) put(o slot) {
+	i := s.home(o.tag)
 	for s.slots[i].place != 0 {
 		i = (i + 1) & (len(s.slots) - 1)
 	}
-	return &s.slots[i]
+	s.slots[i] = o
 }
 
 func (s *shard) newPlace() uint32 {
@@ -92,47 +132,29 @@ func (s *shard) newPlace() uint32 {
 		return place
 	}
 	if s.placed%chunkPeople == 0 {
-		s.chunks = append(s.chunks, make([]Present, chunkPeople*s.stride))
+		s.heads = append(s.heads, make([]head, chunkPeople))
+		s.presents = append(s.presents, make([]Present, chunkPeople*s.stride))
 	}
 	s.placed++
 	return s.placed
 }
 
-// presents returns a person's choices, one for each purpose.
-func (s *shard) presents(at *slot) []Present {
-	i := int(at.place - 1)
-	from := i % chunkPeople * s.stride
-	return s.chunks[i/chunkPeople][from : from+s.stride : from+s.stride]
-}
-
-// present returns one of a person's choices, and none of a person who is not in
-// the shard.
-func (s *shard) present(t *identity.Token, p declare.PurposeIndex) (out Present) {
-	if at := s.find(t); at != nil {
-		i := int(at.place - 1)
-		out = s.chunks[i/chunkPeople][i%chunkPeople*s.stride+int(p)]
-	}
-	return out
-}
-
 // remove takes a person out and wipes what they said. What follows in the run
 // of slots moves up, so that nobody is lost behind a gap.
 func (s *shard) remove(t *identity.Token) {
-	at := s.find(t)
-	if at == nil {
+	gap := s.slotOf(t)
+	if gap < 0 {
 		return
 	}
-	clear(s.presents(at))
-	s.free = append(s.free, at.place)
+	place := s.slots[gap].place
+	clear(s.choices(place))
+	*s.head(place) = head{}
+	s.free = append(s.free, place)
 	s.people--
 	mask := len(s.slots) - 1
-	gap := home(t, len(s.slots))
-	for s.slots[gap].token != *t || s.slots[gap].place == 0 {
-		gap = (gap + 1) & mask
-	}
 	for i := (gap + 1) & mask; s.slots[i].place != 0; i = (i + 1) & mask {
 		// A slot may move up to the gap unless its home lies behind the gap.
-		if (i-home(&s.slots[i].token, len(s.slots)))&mask >= (i-gap)&mask {
+		if (i-s.home(s.slots[i].tag))&mask >= (i-gap)&mask {
 			s.slots[gap] = s.slots[i]
 			gap = i
 		}

@@ -12,6 +12,14 @@
 // person and class), of framing and of expiry, so that the end of a purpose
 // destroys exactly what lived for it.
 //
+//	d, err := declare.Parse("accord.yaml", text) // every fault with its line
+//	e, ok := d.Event("Order Completed")
+//	f, ok := e.Field("products[].price")
+//	f.Class.Purposes // why it is kept; f.Class.Retention: how long
+//
+// Two classes belong to the system and stand in every declaration: [ClassChoice]
+// and [ClassReceipt].
+//
 // Promises kept here: 4 (nothing undeclared is kept) and 10 (one declaration,
 // four faces).
 //

@@ -49,7 +49,7 @@ type Options struct {
 const (
 	DefaultLambda   = 300
 	DefaultMaxItems = 8000
-	DefaultTopK     = 200
+	DefaultTopK     = 300
 )
 
 const (

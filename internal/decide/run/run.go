@@ -22,6 +22,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -32,6 +33,7 @@ import (
 	"accord/internal/event"
 	"accord/internal/identity"
 	"accord/internal/profile"
+	"accord/internal/vault"
 )
 
 // attempts is how often a personal answer is tried when choices change beneath
@@ -157,7 +159,11 @@ func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
 	var view profile.View
 	if grant.Valid() {
 		var err error
-		if view, err = r.Views.View(ctx, grant); err != nil {
+		if view, err = r.Views.View(ctx, grant); errors.Is(err, vault.ErrNoGrant) {
+			// The choice changed, or the grant ran out, between the two.
+			t.changed = consent.DeniedChanged
+			return decide.Answer{}, false, nil
+		} else if err != nil {
 			// The vault is in doubt, so the answer is un-personal.
 			grant, view, reason = consent.Grant{}, profile.View{}, consent.DeniedClosed
 			r.counts.doubts.Add(1)
