@@ -64,7 +64,11 @@ func (h *House) ImportRetail(ctx context.Context, o ImportOptions) (ImportReport
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return report, err
 	}
-	in := importer{house: h, basis: basis, report: &report}
+	journal, err := h.directory.imports()
+	if err != nil {
+		return report, err
+	}
+	in := importer{house: h, basis: basis, report: &report, journal: journal}
 	summary, err := retail.Read(f, in.line(ctx), o.Progress)
 	if err == nil {
 		err = in.flush(ctx)
@@ -254,11 +258,18 @@ type importer struct {
 	report   *ImportReport
 	batch    []collect.Line
 	products retail.Products
+	journal  *imports
+	last     retail.Line // the newest line in the batch
 }
 
 func (i *importer) line(ctx context.Context) func(retail.Line) error {
 	return func(l retail.Line) error {
 		i.products.Add(l)
+		if l.Number <= i.journal.Lines[l.Source] {
+			i.report.Repeated++
+			return nil
+		}
+		i.last = l
 		i.batch = append(i.batch, collect.Line{
 			Source: l.Source, ID: fmt.Sprint(l.Number),
 			User:  identity.Identifier{Kind: identity.UserID, Value: l.Customer},
@@ -294,7 +305,7 @@ func (i *importer) flush(ctx context.Context) error {
 	for reason, n := range r.Fields {
 		i.report.Fields[reason] += n
 	}
-	return nil
+	return i.journal.reached(i.last.Source, i.last.Number)
 }
 
 // errNothing is returned by commands that find no data to work on.

@@ -87,7 +87,7 @@ func TestLoadFailsOnOneWrongAnswer(t *testing.T) {
 		answer http.HandlerFunc
 		says   string
 	}{
-		"status": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 503) }, "status 503"},
+		"status": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }, "status 503"},
 		"hijack": {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, "closed the connection"},
 		"body":   {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "bad") }, "bad body"},
 		"cut": {func(w http.ResponseWriter, _ *http.Request) {

@@ -30,7 +30,7 @@ type shard struct {
 	people   int
 	placed   uint32   // places given out
 	free     []uint32 // places given back
-	_        [24]byte // 192 bytes, so that no two shards share a line
+	_        [24]byte // three cache lines, so that no two shards share one
 }
 
 // slot leads to one person.

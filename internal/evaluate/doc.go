@@ -14,10 +14,12 @@
 //	b, err := json.Marshal(report) // {"accord": {"hr@20": 0.92, …, "users": 1395}, …}
 //
 // The models: [Popularity] of all time, [Popularity30] of the last thirty days,
-// [Repeats] (a person's own purchases by how often, then popularity of thirty
-// days), [Full] (EASE with all its weights), [Truncated] (the weights that are
-// served), and [Accord] (what the engine answers, blend and all). In (b) their
-// names end in [NewItems].
+// [Repeats] (a person's own purchases by the days they were bought on, then
+// popularity of thirty days), [Full] (EASE with all its weights), [Truncated] (the
+// weights that are served), [AccordFull] (what the engine would answer with all
+// weights), and [Accord] (what it does answer). In (b) their names end in
+// [NewItems]. The report also says what truncation loses, with the standard error
+// of the differences person by person.
 //
 // Promises kept here: none of its own; it is the proof of the figure
 // that NDCG@20 is at least 1.5 × popularity's.

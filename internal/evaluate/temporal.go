@@ -32,8 +32,9 @@ type Options struct {
 var ErrNobody = errors.New("nobody who bought before that day bought again from it on; choose an earlier day")
 
 // Temporal learns from what was done before until and measures how well each
-// model predicts what the same people buy from then on. Two models are learnt:
-// EASE, which is measured in full and truncated, and the engine's own.
+// model predicts what the same people buy from then on. Three models are learnt:
+// EASE, which is measured in full and truncated, and the engine's own, as served
+// and with all weights.
 func Temporal(ctx context.Context, histories recommend.Data, until time.Time, o Options) (Report, error) {
 	o.K = cmp.Or(o.K, 20)
 	if o.K < 1 || o.K > decide.MaxItems {

@@ -99,7 +99,7 @@ func TestReportAsJSONAndAsTable(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{Popularity, Popularity30, Repeats, Full, Truncated, Accord, Accord + NewItems} {
+	for _, name := range []string{Popularity, Popularity30, Repeats, Full, Truncated, AccordFull, Accord, Accord + NewItems} {
 		f := r.Figures[name]
 		for key, want := range map[string]float64{
 			"hr@20": f.HR, "recall@20": f.Recall, "ndcg@20": f.NDCG,
@@ -114,7 +114,7 @@ func TestReportAsJSONAndAsTable(t *testing.T) {
 		}
 	}
 	table := r.String()
-	for _, want := range []string{"3 people, 3 items, 7 pairs", "(a) all items, 2 people", "(b) items new to the person, 1 people", "NDCG@20", "ease-truncated", "Truncation to 200 weights"} {
+	for _, want := range []string{"3 people, 3 items, 7 pairs", "(a) all items, 2 people", "(b) items new to the person, 1 people", "NDCG@20", "ease-truncated", "Truncation to 300 weights", "accord-full"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table lacks %q:\n%s", want, table)
 		}

@@ -56,7 +56,7 @@ func TestWhoProvesWhat(t *testing.T) {
 		}
 	}
 	s := Speaker{}
-	s.WithUser("42")
+	_ = s.WithUser("42")
 	if s.Proves(user) != Unproven {
 		t.Error("WithUser changed the speaker that it was called on")
 	}

@@ -89,9 +89,9 @@ func (l *Linear) Scores(ctx context.Context, histories [][]int) ([][]float64, er
 }
 
 // Truncate keeps of each item the k weights, k ≥ 1, of the largest magnitude
-// times the fourth root of how many people have the target. The root favours
-// what is likely to be answered at all: on Online Retail 200 weights of 3,617
-// then lose nothing of NDCG@20 over all items, where magnitude alone loses 1.2 %.
+// times the fourth root of how many people have the target: the root favours what
+// is likely to be answered at all. On Online Retail, k = 300 of 3,617 then loses
+// 0.3 % of NDCG@20 (mean of five samples of 70 % of the customers), k = 200 0.8 %.
 func (l *Linear) Truncate(ctx context.Context, k int) (*Sparse, error) {
 	n := l.Items()
 	if k < 1 {

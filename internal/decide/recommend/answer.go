@@ -37,7 +37,6 @@ type source struct {
 type scratch struct {
 	scores  *[maxTable]float32
 	slot    *[maxTable]uint16 // item → 1 + position in sources
-	place   *[maxTable]uint8  // item → 1 + position in the answer
 	sources []source
 	top     []ranked
 	causes  []causes
@@ -57,7 +56,7 @@ func (a ranked) before(b ranked) bool {
 const maxTable = 1 << 16 // item numbers are uint16
 
 func newScratch() *scratch {
-	return &scratch{scores: new([maxTable]float32), slot: new([maxTable]uint16), place: new([maxTable]uint8)}
+	return &scratch{scores: new([maxTable]float32), slot: new([maxTable]uint16)}
 }
 
 func (s *scratch) answer(m *Model, q *Question) decide.Result {

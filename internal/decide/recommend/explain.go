@@ -40,63 +40,27 @@ func (c *causes) add(part float32, source int) {
 	c.first[at] = cause{part, source}
 }
 
-// searched is up to how many answered items a search in each row is faster than
-// reading the rows once more.
-const searched = 24
-
 // explain takes the scores of the answered items apart again. It reads the same
 // weights that made them, so a reason cannot be anything but a true one.
 func (s *scratch) explain(m *Model, prior priors) {
 	s.causes = s.causes[:0]
-	for i, t := range s.top {
+	for _, t := range s.top {
 		var c causes
 		c.add(prior.at(t.item), popular)
+		for i := range s.sources {
+			x := &s.sources[i]
+			if x.disliked() {
+				continue
+			}
+			if at, ok := m.finder.find(x.item, t.item); ok {
+				c.add(x.weight*m.weights.Values[at], i)
+			}
+			if x.item == t.item {
+				c.add(x.again, i)
+			}
+		}
 		s.causes = append(s.causes, c)
-		s.place[t.item] = uint8(i + 1)
 	}
-	for i := range s.sources {
-		x := &s.sources[i]
-		if x.disliked() {
-			continue
-		}
-		targets, values := m.weights.Row(int(x.item))
-		values = values[:len(targets)]
-		if len(s.top) <= searched {
-			for p, t := range s.top {
-				if k := find(targets, t.item); k >= 0 {
-					s.causes[p].add(x.weight*values[k], i)
-				}
-			}
-		} else {
-			for k, j := range targets {
-				if p := s.place[j]; p != 0 {
-					s.causes[p-1].add(x.weight*values[k], i)
-				}
-			}
-		}
-		if p := s.place[x.item]; p != 0 {
-			s.causes[p-1].add(x.again, i)
-		}
-	}
-	for _, t := range s.top {
-		s.place[t.item] = 0
-	}
-}
-
-// find returns the position of an item in ascending targets, or -1. The halving
-// has no branch but its loop, since which half it is cannot be foretold: the sign
-// of the difference masks the step.
-func find(targets []uint16, item uint16) int {
-	at, want := 0, int(item)
-	for n := len(targets); n > 1; {
-		half := n >> 1
-		at += half &^ ((want - int(targets[at+half])) >> 63)
-		n -= half
-	}
-	if at < len(targets) && targets[at] == item {
-		return at
-	}
-	return -1
 }
 
 // items writes the answer. All reasons share one allocation.

@@ -119,6 +119,10 @@ func (r *reader) model() (m Model, ok bool) {
 	for i := range n {
 		r.row(&m.weights, i, n)
 	}
+	if r.bad {
+		return m, false
+	}
+	m.finder = newFinder(&m.weights)
 	for i := range m.prior {
 		m.prior[i] = r.floats(n)
 		r.need(!slices.ContainsFunc(m.prior[i], func(v float32) bool { return v < 0 }))

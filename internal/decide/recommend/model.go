@@ -16,6 +16,7 @@ type Model struct {
 	index map[string]uint16
 	// weights say what having one item adds to the score of another.
 	weights learn.Sparse
+	finder  *finder
 	// prior is what each item starts with: popularity times Blend.Popularity, a
 	// row for each hour bucket. Row 0 is the overall one.
 	prior [buckets][]float32

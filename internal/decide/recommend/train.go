@@ -45,7 +45,7 @@ type Options struct {
 	Blend Blend
 }
 
-// Defaults of Options. They were chosen like [DefaultBlend].
+// Defaults of Options, chosen like [DefaultBlend].
 const (
 	DefaultLambda   = 300
 	DefaultMaxItems = 8000
@@ -124,6 +124,7 @@ func Train(ctx context.Context, data Data, o Options) (*Model, error) {
 		return nil, err
 	}
 	m.weights = *weights
+	m.finder = newFinder(weights)
 	t.popularity(m)
 	t.repeats(m)
 	return m, ctx.Err()
