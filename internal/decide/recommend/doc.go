@@ -38,10 +38,16 @@
 // # Measured
 //
 // On Online Retail (learnt before 2011-11-09; 1,395 people): NDCG@20 .353 ± .007
-// for all items, four times popularity's .087, and .116 ± .004 for new items,
-// three times popularity's .039. Keeping 200 weights an item loses .01 % of
-// EASE's NDCG@20 (.5 % on new items). An answer with 30 items of history out of
-// 5,000 products takes some 20 µs and three allocations.
+// for all items, four times popularity's .087, though a person's own repeats alone
+// give .350; and .117 ± .004 for new items, three times popularity's .039. Keeping
+// 300 weights an item loses nothing of what is served over all items and 0.5 ± 0.7 %
+// over new ones; of EASE alone 0.3 % (mean of five samples of 70 % of the customers,
+// up to 1 % in one of them).
+//
+// An answer of 10 products out of 5,000, with a history of 30, took 24 µs of
+// processor time (of 20 products 33 µs; each the best of thirty rounds) and three
+// allocations, on a machine that was busy with other work. Learning
+// 8,000 people × 5,000 items takes some 4.5 s of processor time on two cores.
 //
 // Non-goals: permission (the gate), receipts (the runner), prices and offers.
 package recommend
