@@ -17,7 +17,7 @@ func TestOfficialClients(t *testing.T) {
 	}
 	dir := filepath.Join("testdata", "clients")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
-		t.Skip("the clients are not installed: run `npm ci` in internal/app/testdata/clients")
+		t.Skip("the clients are not installed: run `npm install` in internal/app/testdata/clients")
 	}
 	const events = 120
 	for _, client := range []string{"segment", "rudder"} {

@@ -200,6 +200,7 @@ func (h *House) openActs(ctx context.Context) error {
 	}
 	h.visitors = identity.NewVisitors(visitorKey)
 	h.engine = recommend.New(h.catalog.Sellable)
+	h.showCatalog()
 	h.journal = run.NewJournal(h.log, h.vault, h.keys, receiptKey, h.clock.Now, h.logger)
 	h.onClose(func() error { h.journal.Close(); return nil })
 	h.runner, err = run.New(run.Config{
@@ -215,6 +216,20 @@ func (h *House) openActs(ctx context.Context) error {
 	})
 	h.learner = newLearner(h)
 	return h.learner.load()
+}
+
+// showCatalog lets the engine answer in the catalogue's order while nothing was
+// learnt.
+func (h *House) showCatalog() {
+	const most = 500
+	ids := make([]string, 0, most)
+	for p := range h.catalog.All() {
+		if len(ids) == most {
+			break
+		}
+		ids = append(ids, p.ID)
+	}
+	h.engine.SetFallback(ids)
 }
 
 // follow starts the fold and the watch over the keepers.

@@ -85,6 +85,7 @@ func (h *House) ImportRetail(ctx context.Context, o ImportOptions) (ImportReport
 	if err := h.catalog.Put(products); err != nil {
 		return report, fmt.Errorf("catalogue: %w", err)
 	}
+	h.showCatalog()
 	return report, h.CatchUp(ctx)
 }
 

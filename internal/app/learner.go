@@ -128,6 +128,7 @@ func (l *learner) learn(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.house
+	h.showCatalog()
 	began := time.Now()
 	data, err := h.histories(ctx)
 	if err != nil {
