@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -109,13 +110,14 @@ func (j *Journal) mac(body []byte) string {
 // Verify reports whether a receipt's JSON, as it left in an answer, carries this
 // server's MAC over exactly these bytes.
 func (j *Journal) Verify(receipt []byte) bool {
-	const tail = `,"mac":"`
-	cut := len(receipt) - len(tail) - base64.RawURLEncoding.EncodedLen(sha256.Size) - len(`"}`)
-	if cut < 0 || string(receipt[cut:cut+len(tail)]) != tail {
+	const head, foot = `,"mac":"`, `"}`
+	rest, ok := bytes.CutSuffix(receipt, []byte(foot))
+	cut := len(rest) - len(head) - base64.RawURLEncoding.EncodedLen(sha256.Size)
+	if !ok || cut < 0 || string(rest[cut:cut+len(head)]) != head {
 		return false
 	}
-	body := append(append([]byte(nil), receipt[:cut]...), '}')
-	return hmac.Equal([]byte(j.mac(body)), receipt[cut+len(tail):len(receipt)-len(`"}`)])
+	body := append(append([]byte(nil), rest[:cut]...), '}')
+	return hmac.Equal([]byte(j.mac(body)), rest[cut+len(head):])
 }
 
 // Before makes a receipt durable and returns when it is.
