@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"accord/internal/bench"
+	"accord/internal/catalog"
+	"accord/internal/catalog/store"
 	"accord/internal/decide"
 	"accord/internal/decide/recommend"
 	"accord/internal/eventlog"
@@ -201,11 +203,28 @@ func (o BenchOptions) with(ctx context.Context, measure func(*served) (bench.Rep
 	if s.key, _, err = MakeKey(s.data, "secret", "bench", nil); err != nil {
 		return report, err
 	}
+	if err := s.stock(); err != nil {
+		return report, err
+	}
 	if err := s.start(ctx, time.Hour); err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	return measure(s)
+}
+
+// stock fills the catalogue, so that answers are products.
+func (s *served) stock() error {
+	catalogue, err := store.Open(filepath.Join(s.data, "catalog.json"))
+	if err != nil {
+		return err
+	}
+	products := make([]catalog.Product, s.options.Items)
+	for i := range products {
+		id := bench.ItemID(i)
+		products[i] = catalog.Product{ID: id, Title: "Product " + id, Category: fmt.Sprintf("Part %d", i%50), Price: int64(100 + i), Currency: "EUR"}
+	}
+	return catalogue.Put(products)
 }
 
 // start runs `accord serve`, learning at an interval, and waits for the line

@@ -199,7 +199,7 @@ func (h *House) openActs(ctx context.Context) error {
 		return err
 	}
 	h.visitors = identity.NewVisitors(visitorKey)
-	h.engine = recommend.New(h.catalog.Sellable)
+	h.engine = recommend.New(h.mayShow)
 	h.showCatalog()
 	h.journal = run.NewJournal(h.log, h.vault, h.keys, receiptKey, h.clock.Now, h.logger)
 	h.onClose(func() error { h.journal.Close(); return nil })
@@ -217,6 +217,10 @@ func (h *House) openActs(ctx context.Context) error {
 	h.learner = newLearner(h)
 	return h.learner.load()
 }
+
+// mayShow tells whether a product may be answered. Without a catalogue there is
+// nothing to check against, and a shop that only sends events gets ids.
+func (h *House) mayShow(id string) bool { return h.catalog.Len() == 0 || h.catalog.Sellable(id) }
 
 // showCatalog lets the engine answer in the catalogue's order while nothing was
 // learnt.
