@@ -55,6 +55,13 @@ func BenchIngest(ctx context.Context, o BenchOptions) (bench.Report, error) {
 		}
 		in.Consent = nil
 		in.Run++
+		// Who is not new has been here before.
+		first := in
+		first.Batch = 500
+		if err := s.seed(ctx, "a first event of", first, histories(1)); err != nil {
+			return bench.Report{}, err
+		}
+		in.Run++
 		next, per := bench.IngestBatch(in), o.Batch
 		if o.Batch == 1 {
 			next = bench.IngestSingle(in)
@@ -79,6 +86,11 @@ func BenchIngest(ctx context.Context, o BenchOptions) (bench.Report, error) {
 
 // logTotals are what the server's log has taken.
 type logTotals struct{ frames, records, bytes float64 }
+
+// histories gives everybody some events.
+func histories(perPerson int) func(bench.Ingest) (bench.Next, uint64) {
+	return func(in bench.Ingest) (bench.Next, uint64) { return bench.Histories(in, perPerson) }
+}
 
 // rawIngest measures the engine alone with frames of the size that the server
 // made, and returns how many events a second that would be.
@@ -107,18 +119,19 @@ func BenchDecide(ctx context.Context, o BenchOptions) (bench.Report, error) {
 		}
 		in.Consent = nil
 		in.Run++
-		histories := func(in bench.Ingest) (bench.Next, uint64) { return bench.Histories(in, o.History) }
-		if err := s.seed(ctx, "giving histories", in, histories); err != nil {
+		if err := s.seed(ctx, "giving histories to", in, histories(o.History)); err != nil {
 			return bench.Report{}, err
 		}
 		if err := s.learn(ctx); err != nil {
 			return bench.Report{}, err
 		}
 		personal := true
-		next, check := bench.Decide{Key: s.key, People: o.People, Seed: o.Seed}.Requests(), bench.CheckDecide(&personal)
-		if _, err := s.load(ctx, next, 0, o.Duration/4, check); err != nil { // warm
+		asks, check := bench.Decide{Key: s.key, People: o.People, Seed: o.Seed}, bench.CheckDecide(&personal)
+		everybody := func(bench.Ingest) (bench.Next, uint64) { return asks.Everybody() }
+		if err := s.seed(ctx, "answering each of", in, everybody); err != nil { // the caches fill
 			return bench.Report{}, err
 		}
+		next := asks.Requests()
 		full, err := s.load(ctx, next, 0, o.Duration, check)
 		if err != nil {
 			return bench.Report{}, err

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +41,7 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	if (o.TLSCert == "") != (o.TLSKey == "") {
 		return &UsageError{"--tls-cert and --tls-key go together"}
 	}
+	hideSyncs()
 	h, err := Open(ctx, o.Config)
 	if err != nil {
 		return err
@@ -55,9 +58,20 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	}
 	defer endProfiler()
 	if h.directory.Kind != Production {
-		fmt.Fprintf(talk, "This is a %s directory: choices in it may be simulated.\n", h.directory.Kind)
+		fmt.Fprintf(talk, "The directory is one of %s: choices in it may be simulated.\n", h.directory.Kind)
 	}
 	return h.serve(ctx, o, handler, talk)
+}
+
+// hideSyncs doubles GOMAXPROCS where nobody set it. A thread in fsync keeps its
+// place among those that may run until the scheduler's monitor takes it away,
+// and this server syncs all the time: on two cores, two places left a core idle
+// while there was work (decide 7,800/s, ingest 45,000/s) and four did not
+// (11,500/s and 51,500/s).
+func hideSyncs() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
+	}
 }
 
 // serveProfiler serves Go's profiler on a loopback address: a profile shows what the

@@ -24,6 +24,16 @@ type Decide struct {
 //
 //	{"person":{"user_id":"customer-000000000042"},"purpose":"personalization","n":10}
 func (d Decide) Requests() Next {
+	return d.about(func(i uint64) uint64 { return mix(d.Seed, i) })
+}
+
+// Everybody returns requests about each person once, and how many those are.
+func (d Decide) Everybody() (Next, uint64) {
+	return d.about(func(i uint64) uint64 { return i }), uint64(d.People)
+}
+
+// about returns requests of which the i-th is about person(i) modulo People.
+func (d Decide) about(person func(i uint64) uint64) Next {
 	if d.People <= 0 {
 		d.People = 10_000
 	}
@@ -39,10 +49,10 @@ func (d Decide) Requests() Next {
 	at := t.hole(12)
 	t.text(`"},"purpose":%q,"n":%d}`, d.Purpose, d.N)
 	t.close()
-	people, seed := uint64(d.People), d.Seed
+	people := uint64(d.People)
 	return func(_ int, i uint64, buf []byte) []byte {
 		buf = append(buf, t.bytes...)
-		decimals(buf[at:at+12], mix(seed, i)%people)
+		decimals(buf[at:at+12], person(i)%people)
 		return buf
 	}
 }

@@ -46,6 +46,9 @@ const (
 	queued = 8192
 	// batched is the most receipts in one append.
 	batched = 1024
+	// window is how long the first of them waits for more to come: an append
+	// costs the same sync for one as for a thousand.
+	window = 100 * time.Millisecond
 	// retry is how long a failed append of waiting receipts pauses.
 	retry = 200 * time.Millisecond
 )
@@ -167,14 +170,24 @@ func (j *Journal) write() {
 	for {
 		select {
 		case e := <-j.queue:
-			batch = j.fill(append(batch[:0], e))
-			j.persist(batch)
+			j.linger()
+			for batch = j.fill(append(batch[:0], e)); len(batch) > 0; batch = j.fill(batch[:0]) {
+				j.persist(batch)
+			}
 		case <-j.stop:
 			for batch = j.fill(batch[:0]); len(batch) > 0; batch = j.fill(batch[:0]) {
 				j.persist(batch)
 			}
 			return
 		}
+	}
+}
+
+// linger waits for the window to pass; the end of the journal cuts it short.
+func (j *Journal) linger() {
+	select {
+	case <-time.After(window):
+	case <-j.stop:
 	}
 }
 
