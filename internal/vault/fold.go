@@ -346,10 +346,10 @@ func (f *folder) save(ref partRef, s *sealer) error {
 	return f.batch.Set(f.key, sealed, nil)
 }
 
-// The cache of sealed parts: 13 MB where people did a few things in a month, and
-// at most 53 MB.
+// The cache of sealed parts: 26 MB where people did a few things in a month, and
+// at most 106 MB.
 const (
-	cachedParts = 1 << 16
+	cachedParts = 1 << 17
 	cachedPart  = 768 // bytes; larger ones are read from the state
 )
 

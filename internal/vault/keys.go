@@ -258,24 +258,23 @@ func (k *Keys) Prepare(ctx context.Context, needs []Need) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	for i, n := range needs {
+	var missing []Need
+	for _, n := range needs {
 		ref := keyRef{n.Token, n.Class}
 		if k.data.has(ref) {
 			continue
 		}
 		if _, err := k.dataKey(ref); errors.Is(err, ErrNoKey) {
-			return k.prepare(ctx, needs[i:])
+			missing = append(missing, n)
 		} else if err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (k *Keys) prepare(ctx context.Context, needs []Need) error {
-	needs = append([]Need(nil), needs...)
+	if missing == nil {
+		return nil
+	}
 	return k.order(ctx, func(r *round) error {
-		for _, n := range needs {
+		for _, n := range missing {
 			if err := r.prepare(keyRef{n.Token, n.Class}); err != nil {
 				return err
 			}

@@ -81,7 +81,7 @@ func Open(dir string, d *declare.Declaration, keys *Keys, gate *consent.Gate, no
 	o := readOptions(opts)
 	s, err := openStore(storeOptions{
 		what: "state", dir: dir, fs: o.fs, log: o.log,
-		cache: 64 << 20, memtable: cmp.Or(o.memtable, 16<<20), format: stateFormat,
+		cache: 64 << 20, memtable: cmp.Or(o.memtable, 32<<20), format: stateFormat,
 		onFormat: "run the version of Accord that wrote it, or move the directory away: the state is rebuilt from the log",
 	})
 	if err != nil {
