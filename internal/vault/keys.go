@@ -54,7 +54,7 @@ type options struct {
 	memtable uint64 // 0: as each store says
 }
 
-// WithCache bounds each of the two caches of Keys: how many entries (200,000 if
+// WithCache bounds each of the two caches of Keys: how many entries (400,000 if
 // not said; about 90 bytes each) and how long each lives (10 minutes; at most an
 // eighth longer).
 func WithCache(entries int, lifetime time.Duration) Option {
@@ -70,7 +70,7 @@ func withFS(fs vfs.FS, memtable uint64) Option {
 }
 
 func readOptions(opts []Option) options {
-	o := options{entries: 200_000, lifetime: 10 * time.Minute, log: slog.Default(), fs: vfs.Default}
+	o := options{entries: 400_000, lifetime: 10 * time.Minute, log: slog.Default(), fs: vfs.Default}
 	for _, f := range opts {
 		f(&o)
 	}

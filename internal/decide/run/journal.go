@@ -43,12 +43,14 @@ type Sealer interface {
 const (
 	// queued bounds the receipts that wait to be written. Beyond it a decision
 	// waits with them, so that memory is bounded and no receipt is dropped.
-	queued = 8192
+	queued = 16384
 	// batched is the most receipts in one append.
-	batched = 1024
-	// window is how long the first of them waits for more to come: an append
-	// costs the same sync for one as for a thousand.
-	window = 100 * time.Millisecond
+	batched = 4096
+	// An append costs the same syncs for one receipt as for a thousand, so the
+	// first waits for more to come: up to looks times look, and no longer once a
+	// batch is full.
+	looks = 8
+	look  = 50 * time.Millisecond
 	// retry is how long a failed append of waiting receipts pauses.
 	retry = 200 * time.Millisecond
 )
@@ -183,11 +185,18 @@ func (j *Journal) write() {
 	}
 }
 
-// linger waits for the window to pass; the end of the journal cuts it short.
+// linger waits for a batch to come together; the end of the journal cuts it
+// short.
 func (j *Journal) linger() {
-	select {
-	case <-time.After(window):
-	case <-j.stop:
+	for range looks {
+		select {
+		case <-time.After(look):
+		case <-j.stop:
+			return
+		}
+		if len(j.queue) >= batched {
+			return
+		}
 	}
 }
 
