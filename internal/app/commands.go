@@ -125,7 +125,7 @@ func ImportCatalog(c Config, file string) (int, error) {
 func Evaluate(ctx context.Context, c Config, until time.Time, talk io.Writer) (report evaluate.Report, err error) {
 	err = within(ctx, c, func(h *House) error {
 		if h.Synthetic() {
-			fmt.Fprintf(talk, "This is a %s directory: consents in it may be simulated.\n", h.directory.Kind)
+			fmt.Fprintf(talk, "The directory is one of %s: consents in it may be simulated.\n", h.directory.Kind)
 		}
 		var err error
 		report, err = h.Evaluate(ctx, until)

@@ -176,18 +176,20 @@ func used(u decide.Use) string {
 	if trait, ok := strings.CutPrefix(u.Kind, "trait:"); ok {
 		return "your " + trait
 	}
-	one, ok := kinds[u.Kind]
+	kind, ok := kinds[u.Kind]
 	if !ok {
-		one = u.Kind
+		kind = [2]string{u.Kind, u.Kind}
 	}
 	if u.Count == 1 {
-		return "1 " + one + " of yours"
+		return "1 " + kind[0] + " of yours"
 	}
-	return fmt.Sprintf("%d %ss of yours", u.Count, one)
+	return fmt.Sprintf("%d %s of yours", u.Count, kind[1])
 }
 
-var kinds = map[string]string{
-	"purchase": "purchase", "view": "product view", "cart": "product in the cart", "like": "like", "dislike": "dislike",
+// kinds name what was used, one of it and many.
+var kinds = map[string][2]string{
+	"purchase": {"purchase", "purchases"}, "view": {"product view", "product views"}, "cart": {"cart entry", "cart entries"},
+	"like": {"like", "likes"}, "dislike": {"dislike", "dislikes"},
 }
 
 // choice says under which choice, or which basis, the answer was made.
