@@ -150,7 +150,7 @@ func TestDemo(t *testing.T) {
 	if off := flip(t, addr, customer, "false"); !strings.Contains(off, badgeGeneral) {
 		t.Error("after the withdrawal the answer is not un-personal")
 	}
-	if on := flip(t, addr, customer, "true"); !strings.Contains(on, "Personalization is on.") {
+	if on := flip(t, addr, customer, "true"); !strings.Contains(on, `name="on" value="false"`) || strings.Contains(on, `Withdrawn on`) {
 		t.Error("the consent is not given again")
 	}
 	if err := stop(); err != nil {

@@ -40,10 +40,8 @@ func Temporal(ctx context.Context, histories recommend.Data, until time.Time, o 
 	if o.K < 1 || o.K > decide.MaxItems {
 		return Report{}, fmt.Errorf("a list has 1 to %d items, not %d", decide.MaxItems, o.K)
 	}
-	o.Train.Lambda = cmp.Or(o.Train.Lambda, recommend.DefaultLambda)
 	o.Train.TopK = cmp.Or(o.Train.TopK, recommend.DefaultTopK)
 	o.Train.MaxItems = cmp.Or(o.Train.MaxItems, recommend.DefaultMaxItems)
-	o.FullLambda = cmp.Or(o.FullLambda, o.Train.Lambda)
 	o.Train.Now = until.Add(-time.Millisecond)
 
 	s := split(histories, until.UnixMilli(), o.Train.MaxItems)
@@ -175,7 +173,8 @@ func newTrial(ctx context.Context, s *sample, o Options) (*trial, error) {
 	t.popular = s.popularity(math.MinInt64)
 	t.recent = s.popularity(s.until - 30*24*time.Hour.Milliseconds())
 	var err error
-	if t.full, err = learn.EASE(ctx, s.matrix, o.FullLambda); err != nil {
+	ridge := cmp.Or(o.FullLambda, o.Train.Lambda, recommend.Ridge(s.matrix.Rows()))
+	if t.full, err = learn.EASE(ctx, s.matrix, ridge); err != nil {
 		return nil, err
 	}
 	if t.sparse, err = t.full.Truncate(ctx, o.Train.TopK); err != nil {
