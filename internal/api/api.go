@@ -232,6 +232,9 @@ func (m humaMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *h
 			x.fail(err)
 			return
 		}
+		// Bodies are JSON whatever they are called, as on the other routes: curl -d
+		// calls everything a form.
+		r.Header.Set("Content-Type", "application/json")
 		handler(x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 	})
 }

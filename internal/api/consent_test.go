@@ -36,6 +36,17 @@ func (h *house) known(kind identity.Kind, value string) bool {
 	return ok
 }
 
+// TestBodiesAreJSONWhateverTheyAreCalled: what the README shows with curl -d works.
+func TestBodiesAreJSONWhateverTheyAreCalled(t *testing.T) {
+	h := newHouse(t)
+	for _, kind := range []string{"application/x-www-form-urlencoded", "text/plain", ""} {
+		h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"given"}`), key(h.secret), header("Content-Type", kind)).status(200)
+	}
+	if got := h.state(identity.UserID, "anna", "personalization"); got != consent.Given {
+		t.Errorf("the choice is %v", got)
+	}
+}
+
 // TestGivingNeedsAProof holds promise 1: unproven, nobody widens a consent.
 func TestGivingNeedsAProof(t *testing.T) {
 	h := newHouse(t)

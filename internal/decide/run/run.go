@@ -243,8 +243,9 @@ func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.
 		receipt.Refused = append(receipt.Refused, decide.Refused(purpose.ID, reason))
 	}
 	receipt.Otherwise = otherwise(purpose, reason, receipt.Personal)
+	receipt.Items = make([]string, len(result.Items))
 	for i := range result.Items {
-		receipt.Items = append(receipt.Items, result.Items[i].ID)
+		receipt.Items[i] = result.Items[i].ID
 	}
 	if t.kept() {
 		receipt.Durable = "after"
