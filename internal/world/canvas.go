@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // canvas gathers the shapes of one picture and holds its colours.
@@ -66,11 +67,27 @@ func (c *canvas) pick(n uint64) int {
 func (c *canvas) finish(title string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 240 240" width="240" height="240" role="img"><title>`)
-	_ = xml.EscapeText(&b, []byte(title)) // a buffer takes everything
+	_ = xml.EscapeText(&b, clip(title)) // a buffer takes everything
 	b.WriteString("</title>")
 	b.Write(c.out.Bytes())
 	b.WriteString("</svg>\n")
 	return b.Bytes()
+}
+
+// maxTitle bounds what of a title a picture repeats, in bytes: whatever a feed
+// brings, a picture stays a few kilobytes.
+const maxTitle = 300
+
+// clip cuts a title to maxTitle bytes, between two characters.
+func clip(title string) []byte {
+	if len(title) <= maxTitle {
+		return []byte(title)
+	}
+	end := maxTitle
+	for end > maxTitle-utf8.UTFMax && !utf8.RuneStart(title[end]) {
+		end--
+	}
+	return []byte(title[:end])
 }
 
 // path fills an outline.

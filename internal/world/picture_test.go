@@ -89,6 +89,7 @@ func TestPictureOfAnything(t *testing.T) {
 		{ID: "85123A", Title: "WHITE HANGING HEART T-LIGHT HOLDER"},
 		{ID: "x", Title: `</title><script>alert("1")</script><image href="https://evil.example/x"/>`, Category: "Black tea"},
 		{ID: "y", Title: "caf\xe9\x00 & <b>", Category: "Cups & mugs"},
+		{ID: "z", Title: strings.Repeat("long & wide ☕ ", 1500)},
 	} {
 		if p.Title == "" {
 			p.Title = "untitled"
