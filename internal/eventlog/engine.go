@@ -2,13 +2,13 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -31,7 +31,7 @@ type engine struct {
 }
 
 // startEngine locks dir and starts a server in it that listens nowhere.
-func startEngine(ctx context.Context, dir string, logger *slog.Logger) (_ *engine, err error) {
+func startEngine(dir string, logger *slog.Logger) (_ *engine, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the event log's directory: %w", err)
 	}
@@ -59,25 +59,15 @@ func startEngine(ctx context.Context, dir string, logger *slog.Logger) (_ *engin
 	if err != nil {
 		return nil, fmt.Errorf("set up the embedded NATS server: %w", err)
 	}
-	e.server.SetLoggerV2(serverLog{logger}, false, false, false)
+	log := &serverLog{Logger: logger}
+	e.server.SetLoggerV2(log, false, false, false)
+	// A server that listens nowhere is either complete when Start returns or has
+	// given up and said why.
 	e.server.Start()
-	return e, e.ready(ctx)
-}
-
-// ready waits until the server and its JetStream answer.
-func (e *engine) ready(ctx context.Context) error {
-	for !e.server.ReadyForConnections(100 * time.Millisecond) {
-		if !e.server.Running() {
-			return errors.New("the embedded NATS server did not start: see the log")
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("the embedded NATS server is not ready: %w", ctx.Err())
-		}
+	if !e.server.ReadyForConnections(time.Second) || !e.server.JetStreamEnabled() {
+		return nil, fmt.Errorf("the embedded NATS server could not open its store (%s): check that the directory is writable and not full", log.reason())
 	}
-	if !e.server.JetStreamEnabled() {
-		return errors.New("the embedded NATS server could not open its store: see the log, and check that the directory is writable and not full")
-	}
-	return nil
+	return e, nil
 }
 
 // stop ends the server and frees the directory.
@@ -93,17 +83,34 @@ func (e *engine) stop() {
 
 // serverLog passes the embedded server's messages on. What it calls a notice
 // tells of every start and stop, which is nobody's news but a debugger's.
-type serverLog struct{ *slog.Logger }
+type serverLog struct {
+	*slog.Logger
+	fatal atomic.Pointer[string] // why the server gave up
+}
 
-func (s serverLog) say(level slog.Level, format string, v []any) {
+// reason returns why the server gave up.
+func (s *serverLog) reason() string {
+	if why := s.fatal.Load(); why != nil {
+		return *why
+	}
+	return "it does not say why"
+}
+
+func (s *serverLog) say(level slog.Level, format string, v []any) {
 	if s.Enabled(context.Background(), level) {
 		s.Log(context.Background(), level, "nats: "+strings.TrimSpace(fmt.Sprintf(format, v...)))
 	}
 }
 
-func (s serverLog) Noticef(f string, v ...any) { s.say(slog.LevelDebug, f, v) }
-func (s serverLog) Warnf(f string, v ...any)   { s.say(slog.LevelWarn, f, v) }
-func (s serverLog) Errorf(f string, v ...any)  { s.say(slog.LevelError, f, v) }
-func (s serverLog) Fatalf(f string, v ...any)  { s.say(slog.LevelError, f, v) }
-func (s serverLog) Debugf(f string, v ...any)  { s.say(slog.LevelDebug, f, v) }
-func (s serverLog) Tracef(f string, v ...any)  { s.say(slog.LevelDebug, f, v) }
+// Fatalf is what the server says before it gives up starting.
+func (s *serverLog) Fatalf(f string, v ...any) {
+	why := fmt.Sprintf(f, v...)
+	s.fatal.CompareAndSwap(nil, &why)
+	s.say(slog.LevelError, f, v)
+}
+
+func (s *serverLog) Noticef(f string, v ...any) { s.say(slog.LevelDebug, f, v) }
+func (s *serverLog) Warnf(f string, v ...any)   { s.say(slog.LevelWarn, f, v) }
+func (s *serverLog) Errorf(f string, v ...any)  { s.say(slog.LevelError, f, v) }
+func (s *serverLog) Debugf(f string, v ...any)  { s.say(slog.LevelDebug, f, v) }
+func (s *serverLog) Tracef(f string, v ...any)  { s.say(slog.LevelDebug, f, v) }

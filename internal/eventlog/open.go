@@ -44,7 +44,7 @@ func Open(ctx context.Context, o Options) (_ *Log, err error) {
 		}
 	}()
 	if o.URL == "" {
-		if l.engine, err = startEngine(ctx, o.Dir, o.Logger); err != nil {
+		if l.engine, err = startEngine(o.Dir, o.Logger); err != nil {
 			return nil, err
 		}
 		l.space = space{dir: o.Dir, reserve: o.Reserve}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -16,16 +18,31 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// RawRate measures the engine underneath alone: an embedded server in dir, which
-// must be empty or hold an earlier measurement, with synced writes; messages of
-// frameBytes random bytes are published to each stream, as many in flight as
-// the log has, for the time d. It returns messages and payload bytes a second.
-// The streams are deleted at the end. ErrInUse when the directory is taken.
+// RawRate measures the engine underneath alone: an embedded server in a new
+// directory below dir, with synced writes; messages of frameBytes random bytes
+// are published to each stream, as many in flight as the log has, for the time
+// d. It returns messages and payload bytes a second. What it wrote is removed at
+// the end. ErrInUse when dir is taken.
 func RawRate(ctx context.Context, dir string, frameBytes, streams int, d time.Duration) (framesPerSecond, bytesPerSecond float64, err error) {
 	if frameBytes < 1 || frameBytes > enginePayload-frameOverhead || streams < 1 || streams > MaxStreams || d <= 0 {
 		return 0, 0, fmt.Errorf("a raw measurement needs frames of 1 to %d bytes, 1 to %d streams and some time", enginePayload-frameOverhead, MaxStreams)
 	}
-	e, err := startEngine(ctx, dir, slog.New(slog.DiscardHandler))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, 0, err
+	}
+	lock, err := lockFile(filepath.Join(dir, "lock"))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer lock.Close()
+	// A new place each time: a server that stopped may still be removing what it
+	// was told to delete, under the feet of the next one.
+	place, err := os.MkdirTemp(dir, "raw-")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(place)) }()
+	e, err := startEngine(place, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -44,7 +61,6 @@ func RawRate(ctx context.Context, dir string, frameBytes, streams int, d time.Du
 		if _, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{name}, Storage: jetstream.FileStorage}); err != nil {
 			return 0, 0, fmt.Errorf("make stream %s: %w", name, err)
 		}
-		defer func() { err = errors.Join(err, js.DeleteStream(context.WithoutCancel(ctx), name)) }()
 	}
 	began := time.Now()
 	frames, err := rawPublish(ctx, js, frameBytes, streams, d)
