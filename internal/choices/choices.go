@@ -119,15 +119,15 @@ func New(d *declare.Declaration, keys Keys, log Log, book *consent.Book, state S
 }
 
 // Replay applies every durable choice to the book, and destroys what a choice
-// ended when a crash came between the two. A choice whose key is gone belongs to
-// an erased person and is passed over; one that cannot be read is an error, since
-// it might be a withdrawal.
+// ended when a crash came between the two. One that cannot be read is an error,
+// since it might be a withdrawal: it was tampered with, or the key store is not
+// of the same moment as the log.
 func (c *Choices) Replay(ctx context.Context) error {
 	narrowed := make(map[identity.Token]struct{})
 	err := c.log.Choices(ctx, 0, func(m event.ChoiceMessage) error {
 		r, err := c.open(m)
 		if errors.Is(err, vault.ErrNoKey) {
-			return nil
+			return fmt.Errorf("choice %d: %w: the key store was lost or is older than the log, so restore the one of the same moment", m.Sequence, err)
 		}
 		if err != nil {
 			return fmt.Errorf("choice %d: %w", m.Sequence, err)
@@ -187,8 +187,10 @@ func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), er
 // Record makes choices of one person durable and puts them into force. It
 // returns the record as it was kept, with old news that would widen in Late.
 // Where there is nothing to record it has Sequence 0. Errors are ErrInvalid,
-// ErrLate, or those of the log and the keys; after all but ErrLate the choices
-// are not in force.
+// ErrLate, or those of the log and the keys. After one of the log's the choices
+// may be durable or not: what narrows is in force until the person's next choice
+// or the next start, and what widens is not. After all others but ErrLate
+// nothing is.
 func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error) {
 	if err := c.check(t, cs); err != nil {
 		return consent.Record{}, err
@@ -208,7 +210,10 @@ func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Cho
 	if err != nil {
 		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 	}
-	if r.Sequence, err = c.log.AppendChoice(ctx, m); err != nil {
+	// Nobody who hangs up leaves it open whether the choice was made; the log's
+	// own patience bounds the wait.
+	if r.Sequence, err = c.log.AppendChoice(context.WithoutCancel(ctx), m); err != nil {
+		c.book.Doubt(r) // it may be on disk
 		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 	}
 	c.book.Apply(r)

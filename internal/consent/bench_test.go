@@ -86,7 +86,7 @@ func BenchmarkRelease(b *testing.B) {
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		i := visit(n)
-		grant.token, grant.last, grant.sequence, grant.purpose = people[i], uint64(i+1), uint64(i+1), declare.PurposeIndex(n%benchPurposes)
+		grant.token, grant.last, grant.version, grant.purpose = people[i], uint64(i+1), 0, declare.PurposeIndex(n%benchPurposes)
 		if r := g.Release(grant, now); r != Allowed {
 			b.Fatal(r)
 		}

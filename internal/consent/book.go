@@ -53,20 +53,36 @@ func (b *Book) Apply(r Record) {
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	place := s.find(&r.Token)
-	if place == 0 {
-		place = s.add(&r.Token)
-	}
-	head, presents := s.head(place), s.choices(place)
+	head, presents := s.person(&r.Token)
 	if r.Sequence <= head.sequence {
 		return
 	}
 	head.sequence = r.Sequence
+	s.touch(head)
 	for _, c := range r.Choices {
 		i, ok := b.declaration.Purpose(c.Purpose)
 		if !ok {
 			continue
 		}
+		presents[i] = after(presents[i], c, r, &b.declaration.Purposes[i])
+	}
+}
+
+// Doubt puts into force what narrows in a record that may be durable or not: the
+// log did not say. What widens waits for certainty. The next record of the
+// person, or the next start, settles it.
+func (b *Book) Doubt(r Record) {
+	s := b.shard(r.Token)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range r.Choices {
+		i, ok := b.declaration.Purpose(c.Purpose)
+		if !ok || c.State == Given || !narrowable(b.declaration.Purposes[i].Basis) {
+			continue
+		}
+		head, presents := s.person(&r.Token)
+		s.touch(head)
+		r.Sequence = head.sequence + 1 // wherever it lies, it is later than what was applied
 		presents[i] = after(presents[i], c, r, &b.declaration.Purposes[i])
 	}
 }
@@ -129,13 +145,14 @@ func (b *Book) Present(t identity.Token, purpose declare.PurposeIndex) Present {
 	return p
 }
 
-// look returns a present choice and the sequence of the person's newest record.
+// look returns a present choice and the version of all that is in force for the
+// person.
 func (b *Book) look(t identity.Token, purpose declare.PurposeIndex) (Present, uint64) {
 	s := b.shard(t)
 	s.mu.RLock()
-	p, sequence := s.present(&t, purpose)
+	p, version := s.present(&t, purpose)
 	s.mu.RUnlock()
-	return p, sequence
+	return p, version
 }
 
 // unchanged reports whether a person said nothing about a purpose since the
@@ -148,7 +165,7 @@ func (b *Book) unchanged(g *Grant) bool {
 	if place == 0 {
 		return g.last == 0
 	}
-	return s.head(place).sequence == g.sequence || s.choices(place)[g.purpose].Last == g.last
+	return s.head(place).version == g.version || s.choices(place)[g.purpose].Last == g.last
 }
 
 // Holding returns the purposes with a valid basis for a person at now. It says

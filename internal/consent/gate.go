@@ -104,7 +104,7 @@ type Grant struct {
 	purpose   declare.PurposeIndex
 	synthetic bool
 	last      uint64 // sequence of the newest choice about the purpose
-	sequence  uint64 // sequence of the person's newest record
+	version   uint64 // of all that was in force for the person
 	since     uint64 // records admitted before this sequence are not covered
 	at        int64  // events older than this are not covered (ms); 0 is no limit
 	until     int64  // Unix milliseconds
@@ -159,13 +159,13 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 		return Grant{}, DeniedUnknownPurpose
 	}
 	basis := g.bases[purpose]
-	p, sequence := g.book.look(t, purpose)
+	p, version := g.book.look(t, purpose)
 	if narrowable(basis) {
 		if r := holds(basis, p, millis(now)); r != Allowed {
 			return Grant{}, r
 		}
 	}
-	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, sequence: sequence, until: millis(now.Add(GrantLife))}
+	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, version: version, until: millis(now.Add(GrantLife))}
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
 	if p.State == Given && narrowable(basis) {

@@ -125,6 +125,7 @@ func TestGateAgainstModel(t *testing.T) {
 		m := newMachine(t)
 		rt.Repeat(map[string]func(*rapid.T){
 			"say":     m.say,
+			"doubt":   m.doubt,
 			"replay":  m.replay,
 			"wait":    m.wait,
 			"ask":     m.askFor,
@@ -142,6 +143,25 @@ func (m *machine) person(t *rapid.T) identity.Token {
 
 func (m *machine) say(t *rapid.T) {
 	m.sequence++
+	r := m.record(t)
+	m.records = append(m.records, r)
+	m.book.Apply(r)
+	m.model.apply(r)
+}
+
+// doubt is a record of which nobody knows whether it is durable: what narrows
+// counts, and what widens does not.
+func (m *machine) doubt(t *rapid.T) {
+	r := m.record(t)
+	m.book.Doubt(r)
+	for _, c := range r.Choices {
+		if i, _ := m.declaration.Purpose(c.Purpose); c.State != Given && narrowable(m.declaration.Purposes[i].Basis) {
+			m.model.said[r.Token] = append(m.model.said[r.Token], said{m.model.newest[r.Token] + 1, r.Accepted, c})
+		}
+	}
+}
+
+func (m *machine) record(t *rapid.T) Record {
 	r := Record{Token: m.person(t), Sequence: m.sequence, Accepted: m.now}
 	for range rapid.IntRange(1, 3).Draw(t, "choices") {
 		back := rapid.SampledFrom([]time.Duration{0, 0, time.Millisecond, time.Hour, 24 * time.Hour, 40 * 24 * time.Hour}).Draw(t, "back")
@@ -151,9 +171,7 @@ func (m *machine) say(t *rapid.T) {
 			At:      m.now.Add(-back),
 		})
 	}
-	m.records = append(m.records, r)
-	m.book.Apply(r)
-	m.model.apply(r)
+	return r
 }
 
 func (m *machine) replay(t *rapid.T) {
@@ -276,7 +294,7 @@ func TestPeopleAgainstMap(t *testing.T) {
 						t.Fatalf("a new person has the choices of another: %v", p)
 					}
 				}
-				s.head(place).sequence, s.choices(place)[1].Last, want[who] = n, n, n
+				s.head(place).version, s.choices(place)[1].Last, want[who] = n, n, n
 			},
 			"remove": func(t *rapid.T) {
 				who := token.Draw(t, "who")
@@ -288,8 +306,8 @@ func TestPeopleAgainstMap(t *testing.T) {
 					t.Fatalf("%d people, want %d", s.people, len(want))
 				}
 				for who, n := range want {
-					p, sequence := s.present(&who, 1)
-					if place := s.find(&who); place == 0 || sequence != n || p.Last != n || s.choices(place)[1] != p {
+					p, version := s.present(&who, 1)
+					if place := s.find(&who); place == 0 || version != n || p.Last != n || s.choices(place)[1] != p {
 						t.Fatalf("%v is lost", who)
 					}
 				}

@@ -30,7 +30,8 @@ type shard struct {
 	people   int
 	placed   uint32   // places given out
 	free     []uint32 // places given back
-	_        [24]byte // three cache lines, so that no two shards share one
+	versions uint64   // given out by touch
+	_        [16]byte // three cache lines, so that no two shards share one
 }
 
 // slot leads to one person.
@@ -43,6 +44,7 @@ type slot struct {
 type head struct {
 	token    identity.Token
 	sequence uint64 // of the newest record applied
+	version  uint64 // another one with every change of what is in force
 }
 
 func tagOf(t *identity.Token) uint32 {
@@ -91,11 +93,27 @@ func (s *shard) choices(place uint32) []Present {
 
 // present returns one of a person's presents, and none of a person who is not
 // in the shard.
-func (s *shard) present(t *identity.Token, p declare.PurposeIndex) (out Present, sequence uint64) {
+func (s *shard) present(t *identity.Token, p declare.PurposeIndex) (out Present, version uint64) {
 	if place := s.find(t); place != 0 {
-		return s.presents[(place-1)/chunkPeople][int((place-1)%chunkPeople)*s.stride+int(p)], s.head(place).sequence
+		return s.presents[(place-1)/chunkPeople][int((place-1)%chunkPeople)*s.stride+int(p)], s.head(place).version
 	}
 	return out, 0
+}
+
+// person returns where a person's choices are, making the place if need be.
+func (s *shard) person(t *identity.Token) (*head, []Present) {
+	place := s.find(t)
+	if place == 0 {
+		place = s.add(t)
+	}
+	return s.head(place), s.choices(place)
+}
+
+// touch gives a person a version that nobody of the shard ever had, so that a
+// person who was forgotten and came back is not taken for unchanged.
+func (s *shard) touch(h *head) {
+	s.versions++
+	h.version = s.versions
 }
 
 // add gives a place to a person who has none yet.
