@@ -132,7 +132,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	receiptKey, err := h.keys.Secret("receipt")
 	must(t, err)
 	journal := run.NewJournal(log, state, h.keys, receiptKey, time.Now, slog.New(slog.DiscardHandler))
-	t.Cleanup(journal.Close)
+	t.Cleanup(func() { must(t, journal.Close()) })
 	runner, err := run.New(run.Config{Declaration: d, Gate: h.gate, Views: state, Engines: []decide.Engine{h.engine}, Journal: journal, Now: time.Now})
 	must(t, err)
 	products, err := store.Open(filepath.Join(dir, "catalog.json"))

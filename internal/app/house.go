@@ -202,7 +202,6 @@ func (h *House) openActs(ctx context.Context) error {
 	h.engine = recommend.New(h.mayShow)
 	h.showCatalog()
 	h.journal = run.NewJournal(h.log, h.vault, h.keys, receiptKey, h.clock.Now, h.logger)
-	h.onClose(func() error { h.journal.Close(); return nil })
 	h.runner, err = run.New(run.Config{
 		Declaration: h.declaration, Gate: h.gate, Views: h.vault, Engines: []decide.Engine{h.engine},
 		Journal: h.journal, Now: h.clock.Now, Observe: h.config.Decided,
@@ -317,7 +316,7 @@ func (h *House) closeAll() (err error) {
 		h.learner.close()
 	}
 	if h.journal != nil {
-		h.journal.Close() // before the fold stops, since it writes to the log
+		err = h.journal.Close() // before the fold stops, since it writes to the log
 	}
 	if h.stop != nil {
 		h.stop()

@@ -18,6 +18,7 @@ import (
 	"accord/internal/decide"
 	"accord/internal/declare"
 	"accord/internal/event"
+	"accord/internal/eventlog"
 	"accord/internal/identity"
 	"accord/internal/vault"
 )
@@ -67,7 +68,8 @@ type Journal struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	queue   chan entry
+	room    chan struct{} // a place for each receipt that waits or will
+	queue   chan entry    // as long as room: who has a place never waits
 	done    chan struct{}
 	lost    atomic.Uint64
 	written atomic.Uint64
@@ -85,7 +87,7 @@ type entry struct {
 // and starts its writer. Close ends it.
 func NewJournal(log Log, index Index, sealer Sealer, key []byte, now func() time.Time, logger *slog.Logger) *Journal {
 	j := &Journal{log: log, index: index, sealer: sealer, key: key, now: now, logger: logger,
-		queue: make(chan entry, queued), done: make(chan struct{}), stop: make(chan struct{})}
+		room: make(chan struct{}, queued), queue: make(chan entry, queued), done: make(chan struct{}), stop: make(chan struct{})}
 	go j.write()
 	return j
 }
@@ -134,20 +136,39 @@ func (j *Journal) Before(ctx context.Context, t identity.Token, id string, body 
 	return j.append(ctx, []entry{e})
 }
 
-// After queues a receipt to be durable within a second. When the queue is full
-// it waits for room; when the context ends first, the receipt is counted as
-// lost (the answer still carries it).
-func (j *Journal) After(ctx context.Context, t identity.Token, id string, body []byte) {
+// ErrClosing is returned for a receipt that came when the journal was ending.
+var ErrClosing = errors.New("the server is stopping: ask again in a moment")
+
+// After takes a place in the queue of receipts that become durable within a
+// second, and waits for one when the queue is full. The caller then calls keep
+// exactly once, without waiting for anything in between: with true the receipt
+// is queued, with false it is dropped. On an error, ErrClosing or the context's,
+// there is no keep and the answer must not leave.
+func (j *Journal) After(ctx context.Context, t identity.Token, id string, body []byte) (keep func(bool), err error) {
 	e, err := newEntry(t, id, body)
-	if err == nil {
-		select {
-		case j.queue <- e:
-			return
-		case <-ctx.Done():
-		case <-j.stop:
-		}
+	if err != nil {
+		return nil, err
 	}
-	j.lost.Add(1)
+	select {
+	case j.room <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-j.stop:
+		return nil, ErrClosing
+	}
+	select {
+	case <-j.stop: // the writer may have looked for the last time
+		<-j.room
+		return nil, ErrClosing
+	default:
+	}
+	return func(yes bool) {
+		if yes {
+			j.queue <- e
+		} else {
+			<-j.room
+		}
+	}, nil
 }
 
 func newEntry(t identity.Token, id string, body []byte) (e entry, err error) {
@@ -172,13 +193,20 @@ func (j *Journal) write() {
 	for {
 		select {
 		case e := <-j.queue:
+			<-j.room
 			j.linger()
 			for batch = j.fill(append(batch[:0], e)); len(batch) > 0; batch = j.fill(batch[:0]) {
 				j.persist(batch)
 			}
 		case <-j.stop:
-			for batch = j.fill(batch[:0]); len(batch) > 0; batch = j.fill(batch[:0]) {
-				j.persist(batch)
+			// Places that were taken before the stop are filled or given back at
+			// once.
+			for len(j.room) > 0 {
+				if batch = j.fill(batch[:0]); len(batch) > 0 {
+					j.persist(batch)
+				} else {
+					time.Sleep(time.Millisecond)
+				}
 			}
 			return
 		}
@@ -205,6 +233,7 @@ func (j *Journal) fill(batch []entry) []entry {
 	for len(batch) < batched {
 		select {
 		case e := <-j.queue:
+			<-j.room
 			batch = append(batch, e)
 		default:
 			return batch
@@ -282,6 +311,9 @@ func (j *Journal) Read(ctx context.Context, id string) ([]byte, identity.Token, 
 		return nil, identity.Token{}, ErrNoReceipt
 	}
 	frame, err := j.log.Read(ctx, place.Stream, place.Sequence)
+	if errors.Is(err, eventlog.ErrNotFound) {
+		return nil, identity.Token{}, ErrNoReceipt // its retention is over
+	}
 	if err != nil {
 		return nil, identity.Token{}, fmt.Errorf("receipt log: %w", err)
 	}
@@ -302,7 +334,7 @@ func (j *Journal) Read(ctx context.Context, id string) ([]byte, identity.Token, 
 // JournalStats are totals since the start, for metrics.
 type JournalStats struct {
 	Written uint64 // receipts made durable
-	Lost    uint64 // receipts that left in an answer and could not be kept
+	Lost    uint64 // receipts that left in an answer and were not kept when the journal ended
 	Queued  int    // receipts that wait now
 }
 
@@ -311,8 +343,13 @@ func (j *Journal) Stats() JournalStats {
 	return JournalStats{Written: j.written.Load(), Lost: j.lost.Load(), Queued: len(j.queue)}
 }
 
-// Close writes what waits and ends the writer.
-func (j *Journal) Close() {
+// Close writes what waits and ends the writer. It returns an error when receipts
+// of answers that left could not be written.
+func (j *Journal) Close() error {
 	j.closing.Do(func() { close(j.stop) })
 	<-j.done
+	if n := j.lost.Load(); n > 0 {
+		return fmt.Errorf("%d receipts of answers that left are not kept: the log did not take them", n)
+	}
+	return nil
 }

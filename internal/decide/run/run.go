@@ -176,29 +176,41 @@ func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
 	answer := decide.Answer{Items: result.Items, Personal: result.Personal && grant.Valid()}
 	answer.Receipt = t.receipt(grant, reason, result)
 	answer.ReceiptJSON = r.Journal.seal(&answer.Receipt)
-	mode := answer.Receipt.Durable
-	if mode == "before" {
-		if err := r.Journal.Before(ctx, t.who.Token, answer.Receipt.ID, answer.ReceiptJSON); err != nil {
-			return decide.Answer{}, false, fmt.Errorf("the receipt could not be made durable, so the answer must not leave: %w", err)
-		}
+	keep, err := t.keep(ctx, &answer)
+	if err != nil {
+		return decide.Answer{}, false, fmt.Errorf("the receipt could not be kept, so the answer must not leave: %w", err)
 	}
+	// From here nothing waits: what the gate allows is what leaves.
 	if grant.Valid() {
 		if why := r.Gate.Release(grant, r.Now()); why != consent.Allowed {
+			keep(false)
 			t.changed, t.supersedes = why, ""
-			if mode == "before" {
+			if answer.Receipt.Durable == "before" {
 				t.supersedes = answer.Receipt.ID
 			}
 			return decide.Answer{}, false, nil
 		}
 	}
-	if mode == "after" {
-		r.Journal.After(ctx, t.who.Token, answer.Receipt.ID, answer.ReceiptJSON)
-	}
+	keep(true)
 	r.counts.count(answer.Personal, reason)
 	if r.Observe != nil {
 		r.Observe(Activity{Time: answer.Receipt.Time, Person: t.short(), Purpose: t.ask.Purpose, Personal: answer.Personal, Reason: reason, Items: answer.Items, Receipt: answer.Receipt.ID})
 	}
 	return answer, true, nil
+}
+
+// keep does what may wait for the answer's receipt: it makes one durable that
+// must be so before, and takes a place for one that is written after. What it
+// returns is told whether the answer leaves, and does not wait.
+func (t *try) keep(ctx context.Context, a *decide.Answer) (leaves func(bool), err error) {
+	j := t.runner.Journal
+	switch a.Receipt.Durable {
+	case "before":
+		return func(bool) {}, j.Before(ctx, t.who.Token, a.Receipt.ID, a.ReceiptJSON)
+	case "after":
+		return j.After(ctx, t.who.Token, a.Receipt.ID, a.ReceiptJSON)
+	}
+	return func(bool) {}, nil
 }
 
 // permission asks the gate, after what the request itself rules out.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"accord/internal/decide"
 	"accord/internal/decide/run"
 	"accord/internal/declare"
+	"accord/internal/event"
 	"accord/internal/eventlog"
 	"accord/internal/identity"
 	"accord/internal/profile"
@@ -35,6 +38,20 @@ type house struct {
 	token   identity.Token
 	during  func() // what happens while the engine works
 	failing error
+	log     *slowLog
+}
+
+// slowLog is the real log behind a door.
+type slowLog struct {
+	*eventlog.Log
+	door sync.RWMutex // locked: appends wait
+}
+
+// Append waits at the door.
+func (l *slowLog) Append(ctx context.Context, records []event.Record) error {
+	l.door.RLock()
+	defer l.door.RUnlock()
+	return l.Log.Append(ctx, records)
 }
 
 // Name is the engine's.
@@ -63,20 +80,21 @@ func newHouse(t *testing.T, receipt string) *house {
 	must(t, err)
 	log, err := eventlog.Open(t.Context(), eventlog.Options{Dir: dir + "/log"})
 	must(t, err)
+	h.log = &slowLog{Log: log}
 	book := consent.NewBook(d)
 	h.gate = consent.NewGate(d, book)
 	state, err := vault.Open(dir+"/state", d, keys, h.gate, time.Now)
 	must(t, err)
 	h.choices = choices.New(d, keys, log, book, state, time.Now)
 	h.gate.Open()
-	h.journal = run.NewJournal(log, state, keys, make([]byte, 32), time.Now, slog.New(slog.DiscardHandler))
+	h.journal = run.NewJournal(h.log, state, keys, make([]byte, 32), time.Now, slog.New(slog.DiscardHandler))
 	h.runner, err = run.New(run.Config{Declaration: d, Gate: h.gate, Views: state, Engines: []decide.Engine{h}, Journal: h.journal, Now: time.Now})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	followed := make(chan error, 1)
 	go func() { followed <- log.Follow(ctx, state.Applied(), state.Apply) }()
 	t.Cleanup(func() {
-		h.journal.Close()
+		must(t, h.journal.Close())
 		cancel()
 		<-followed
 		must(t, errors.Join(state.Close(), log.Close(context.Background()), keys.Close()))
@@ -158,6 +176,78 @@ func TestFence(t *testing.T) {
 		if n := h.runner.Counts().Redone; n != 1 {
 			t.Errorf("redone %d times, want 1", n)
 		}
+	}
+}
+
+// Promise 3 when the log is slow: an answer that waits for its receipt's place
+// is checked after the wait, so a withdrawal that was acknowledged during it
+// counts.
+func TestFenceAfterAWait(t *testing.T) {
+	h := newHouse(t, "after")
+	h.choose(consent.Given)
+	h.log.door.Lock()
+	answers := make(chan decide.Answer)
+	asked := make(chan error, 1)
+	go func() {
+		defer close(answers)
+		for {
+			a, err := h.runner.Decide(t.Context(), h.subject(), decide.Ask{Purpose: "personalization", N: 1})
+			if err != nil {
+				asked <- err
+				return
+			}
+			select {
+			case answers <- a:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	waits := time.NewTimer(time.Hour)
+	for full := false; !full; {
+		waits.Reset(300 * time.Millisecond) // no answer for so long: the queue is full
+		select {
+		case <-answers:
+		case err := <-asked:
+			t.Fatal(err)
+		case <-waits.C:
+			full = true
+		}
+	}
+	h.choose(consent.Withdrawn)
+	h.log.door.Unlock()
+	if a := <-answers; a.Personal || a.Receipt.Decision != "withdrawn" {
+		t.Errorf("after an acknowledged withdrawal: %+v", a.Receipt)
+	}
+}
+
+// No receipt of an answer that left is lost when the journal ends, and no answer
+// leaves after it.
+func TestClosingKeepsReceipts(t *testing.T) {
+	h := newHouse(t, "after")
+	h.choose(consent.Given)
+	var left atomic.Uint64
+	var work sync.WaitGroup
+	for range 4 {
+		work.Go(func() {
+			for {
+				if _, err := h.runner.Decide(context.Background(), h.subject(), decide.Ask{Purpose: "personalization", N: 1}); err != nil {
+					if !errors.Is(err, run.ErrClosing) {
+						t.Error(err)
+					}
+					return
+				}
+				left.Add(1)
+			}
+		})
+	}
+	for left.Load() < 100 {
+		time.Sleep(time.Millisecond) // lets the askers work
+	}
+	must(t, h.journal.Close())
+	work.Wait()
+	if s := h.journal.Stats(); s.Written != left.Load() || s.Lost != 0 {
+		t.Errorf("%d answers left, %+v", left.Load(), s)
 	}
 }
 
