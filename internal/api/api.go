@@ -96,6 +96,9 @@ type Config struct {
 	// NarrowRate is how many unproven refusals a source may send a second, and
 	// twice as many at once. Optional: 50.
 	NarrowRate float64
+	// ChoiceRate is how many choices a person may make a second with a public key,
+	// and twenty times as many at once. Optional: 1.
+	ChoiceRate float64
 }
 
 // server is the API.
@@ -107,6 +110,7 @@ type server struct {
 	health  health
 	visits  *buckets
 	narrows *buckets
+	chooses *buckets
 	// complaints bounds how many faults are logged as errors.
 	complaints bucket
 	openapi    []byte
@@ -121,6 +125,7 @@ func New(c Config) (http.Handler, error) {
 	s.metrics = newMetrics(s.Metrics)
 	s.visits = newBuckets(s.VisitorRate, 2*s.VisitorRate)
 	s.narrows = newBuckets(s.NarrowRate, 2*s.NarrowRate)
+	s.chooses = newBuckets(s.ChoiceRate, 20*s.ChoiceRate)
 	api := humago.New(humaMux{s}, s.humaConfig())
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
@@ -165,6 +170,9 @@ func (s *server) complete() error {
 	}
 	if s.NarrowRate <= 0 {
 		s.NarrowRate = 50
+	}
+	if s.ChoiceRate <= 0 {
+		s.ChoiceRate = 1
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -32,25 +33,51 @@ func (b *bucket) take(now time.Time) bool {
 	return true
 }
 
-// buckets are one bucket for each source, so that one source's flood does not
-// stop another. Sources are names of keys, and so few.
+// full reports whether nothing was taken for so long that the bucket is as new.
+func (b *bucket) full(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.left+b.rate*now.Sub(b.since).Seconds() >= b.burst
+}
+
+// maxBuckets bounds how many buckets are remembered. Where so many are in use,
+// a newcomer waits.
+const maxBuckets = 1 << 14
+
+// buckets are one bucket for each source or person, so that the flood of one
+// does not stop another.
 type buckets struct {
 	rate, burst float64
 	mu          sync.Mutex
 	by          map[string]*bucket // guarded by mu
+	swept       time.Time          // guarded by mu
 }
 
 func newBuckets(rate, burst float64) *buckets {
 	return &buckets{rate: rate, burst: burst, by: map[string]*bucket{}}
 }
 
-func (b *buckets) take(source string, now time.Time) bool {
+func (b *buckets) take(who string, now time.Time) bool {
+	one := b.of(who, now)
+	return one != nil && one.take(now)
+}
+
+// of returns a bucket, nil where there is no room for one.
+func (b *buckets) of(who string, now time.Time) *bucket {
 	b.mu.Lock()
-	one := b.by[source]
-	if one == nil {
-		one = &bucket{rate: b.rate, burst: b.burst}
-		b.by[source] = one
+	defer b.mu.Unlock()
+	one := b.by[who]
+	if one != nil {
+		return one
 	}
-	b.mu.Unlock()
-	return one.take(now)
+	if len(b.by) >= maxBuckets && now.Sub(b.swept) >= time.Second {
+		b.swept = now
+		maps.DeleteFunc(b.by, func(_ string, o *bucket) bool { return o.full(now) })
+	}
+	if len(b.by) >= maxBuckets {
+		return nil
+	}
+	one = &bucket{rate: b.rate, burst: b.burst}
+	b.by[who] = one
+	return one
 }

@@ -80,7 +80,7 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	if proof == identity.Unproven {
 		err = s.narrow(ctx, x, id, cs)
 	} else {
-		err = s.record(ctx, id, cs, out)
+		err = s.record(ctx, x, id, proof, cs, out)
 	}
 	if err != nil {
 		return nil, err
@@ -127,10 +127,13 @@ func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proo
 // record records the choices of a proven person, who becomes known by it, and
 // answers with what is in force afterwards: a choice of the past that a later
 // one overtook changes nothing.
-func (s *server) record(ctx context.Context, id identity.Identifier, cs []consent.Choice, out *putConsentOutput) error {
+func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, proof identity.Proof, cs []consent.Choice, out *putConsentOutput) error {
 	t, err := s.ensure(ctx, id)
 	if err != nil {
 		return err
+	}
+	if !s.mayChoose(x, t, proof) {
+		return tooMany
 	}
 	record, err := s.Choices.Record(ctx, t, cs)
 	if err != nil {
@@ -154,8 +157,7 @@ func (s *server) record(ctx context.Context, id identity.Identifier, cs []consen
 // only of a person who is known, and only what is not so already. Nothing of
 // that shows in the answer.
 func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier, cs []consent.Choice) error {
-	if !s.narrows.take(x.key.Source, s.Now()) {
-		s.metrics.limited.Inc()
+	if !s.mayChoose(x, identity.Token{}, identity.Unproven) {
 		return tooMany
 	}
 	t, known, err := s.find(id)
@@ -174,6 +176,24 @@ func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier
 		return s.unrecorded(err)
 	}
 	return nil
+}
+
+// mayChoose bounds how often whoever has a public key makes choices durable: by
+// the source where nobody proved whose they are, else by the person, so that
+// nobody's flood keeps another from withdrawing. A secret key is not bounded.
+func (s *server) mayChoose(x *exchange, t identity.Token, p identity.Proof) bool {
+	ok := true
+	switch {
+	case x.key.Kind == auth.Secret:
+	case p == identity.Unproven:
+		ok = s.narrows.take(x.key.Source, s.Now())
+	default:
+		ok = s.chooses.take(string(t[:]), s.Now())
+	}
+	if !ok {
+		s.metrics.limited.Inc()
+	}
+	return ok
 }
 
 var tooMany = problem(http.StatusTooManyRequests, codeTooMany,

@@ -138,6 +138,53 @@ func TestUnprovenNarrowingIsBounded(t *testing.T) {
 	h.do("PUT", "/v1/consent", body, key(h.write), shopToken(h.shopToken("anna"))).status(200)
 }
 
+// The same bound holds for refusals that come with events, and a proven person
+// who chooses without end waits alone.
+func TestChoosingIsBounded(t *testing.T) {
+	now := time.Now()
+	h := newHouse(t, func(c *Config) { c.NarrowRate, c.ChoiceRate = 1, 1; c.Now = func() time.Time { return now } })
+	refuse := func(user string) string {
+		h.give(user)
+		return `{"type":"track","event":"Product Viewed","userId":"` + user + `","context":{"consent":{"categoryPreferences":{"personalization":false}}}}`
+	}
+	for _, user := range []string{"anna", "bert"} {
+		h.do("POST", "/v1/track", refuse(user), key(h.write)).status(200)
+		if s := h.state(identity.UserID, user, "personalization"); s != consent.Withdrawn {
+			t.Errorf("%s: %v", user, s)
+		}
+	}
+	h.do("POST", "/v1/track", refuse("carl"), key(h.write)).problem(429, codeTooMany)
+	h.do("POST", "/v1/track", refuse("carl"), key(h.secret)).status(200)
+
+	change := func(user string, n int) *answer {
+		state := []string{"given", "withdrawn"}[n%2]
+		return h.do("PUT", "/v1/consent", choose(`{"user_id":"`+user+`"}`, `{"personalization":"`+state+`"}`), key(h.write), shopToken(h.shopToken(user)))
+	}
+	for n := range 20 {
+		change("dora", n).status(200)
+	}
+	change("dora", 0).problem(429, codeTooMany)
+	change("emil", 0).status(200)
+}
+
+// Buckets that are as new are forgotten; where all are in use, a newcomer waits.
+func TestBucketsAreBounded(t *testing.T) {
+	now := time.Now()
+	b := newBuckets(1, 1)
+	for n := range maxBuckets {
+		if !b.take(fmt.Sprint(n), now) {
+			t.Fatal("no room for number", n)
+		}
+	}
+	if b.take("one more", now) || len(b.by) != maxBuckets {
+		t.Errorf("%d buckets", len(b.by))
+	}
+	now = now.Add(2 * time.Second)
+	if !b.take("one more", now) || len(b.by) != 1 {
+		t.Errorf("%d buckets after all are as new", len(b.by))
+	}
+}
+
 // TestNarrowingHasADeadline holds promise 3: shared models have a deadline of
 // their own, returned with the acknowledgement.
 func TestNarrowingHasADeadline(t *testing.T) {

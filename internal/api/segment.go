@@ -9,6 +9,7 @@ import (
 
 	"accord/internal/auth"
 	"accord/internal/collect"
+	"accord/internal/identity"
 )
 
 // kinds are Segment's calls, each at /v1/KIND.
@@ -73,6 +74,7 @@ func (s *server) collectOne(x *exchange, r *http.Request, kind string, limit int
 	defer cancel()
 	_, err = s.Collector.Collect(ctx, collect.Request{
 		Source: x.key.Source, Speaker: x.speaker, Kind: kind, Received: received, Body: b.bytes,
+		MayChoose: func(t identity.Token, p identity.Proof) bool { return s.mayChoose(x, t, p) },
 	})
 	return err
 }
@@ -97,6 +99,8 @@ func (s *server) asSegment(err error) error {
 		return badJSON
 	case s.Busy(err):
 		return err
+	case errors.Is(err, collect.ErrTooOften):
+		return tooMany
 	case errors.Is(err, collect.ErrClosed), errors.Is(err, collect.ErrRetry):
 		return unavailable(nil) // in order, so nothing for the log
 	}

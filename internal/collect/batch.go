@@ -92,14 +92,15 @@ type piece struct {
 
 // batch is the work of one request. Its buffers are used again.
 type batch struct {
-	c        *Collector
-	source   string
-	speaker  identity.Speaker
-	received int64 // Unix milliseconds
-	now      time.Time
-	allowed  declare.Set // an import's basis
-	imported bool        // the messages' times are right as they are
-	text     string      // the body
+	c         *Collector
+	source    string
+	speaker   identity.Speaker
+	mayChoose func(identity.Token, identity.Proof) bool
+	received  int64 // Unix milliseconds
+	now       time.Time
+	allowed   declare.Set // an import's basis
+	imported  bool        // the messages' times are right as they are
+	text      string      // the body
 
 	messages []message
 	values   []value

@@ -34,6 +34,8 @@ var (
 	// ErrClosed: the gate is closed, so nothing can be admitted and nothing is
 	// dropped for it. Answer 503 with Retry-After.
 	ErrClosed = errors.New("the server is starting or stopping: send again in a few seconds")
+	// ErrTooOften: Request.MayChoose said no. Answer 429 with Retry-After.
+	ErrTooOften = errors.New("choices come too often: send again in a second")
 	// ErrRetry: another request holds messages of this one and did not get them
 	// on disk. Answer 503 with Retry-After.
 	ErrRetry = errors.New("the same messages were sent twice at once and the first try failed: send again")
@@ -112,6 +114,10 @@ type Request struct {
 	// Kind is the route: "batch", "track", "identify", "page", "screen", "group"
 	// or "alias".
 	Kind string
+	// MayChoose is asked before a choice that changes something is recorded, with
+	// whose it is and how the speaker proved to be them; false fails the request
+	// with ErrTooOften. Nil bounds nothing. It is called by several goroutines.
+	MayChoose func(identity.Token, identity.Proof) bool
 	// Received is when the request came; the zero time is now.
 	Received time.Time
 	Body     []byte // JSON, not compressed; it is not kept
@@ -128,8 +134,8 @@ type Result struct {
 }
 
 // Collect takes one request and returns when what is kept of it is on disk. The
-// errors of this package concern the body; ErrClosed, ErrRetry and the errors of
-// the log (eventlog.ErrBusy and others) mean that nothing was acknowledged and
+// errors of this package concern the body; ErrClosed, ErrRetry, ErrTooOften and the
+// errors of the log (eventlog.ErrBusy and others) mean that nothing was acknowledged and
 // the sender may send the same again.
 func (c *Collector) Collect(ctx context.Context, r Request) (Result, error) {
 	b := c.batch(r.Source, r.Speaker)
@@ -137,6 +143,7 @@ func (c *Collector) Collect(ctx context.Context, r Request) (Result, error) {
 	if !r.Received.IsZero() {
 		b.received = r.Received.UnixMilli()
 	}
+	b.mayChoose = r.MayChoose
 	b.budget = c.debug.budget(r.Source, b.now)
 	if c.Observe != nil {
 		b.budget = MaxEvents

@@ -114,7 +114,8 @@ const (
 // saying is what one message says about consent for one person.
 type saying struct {
 	token  identity.Token
-	choice consent.Choice // without purpose and state
+	choice consent.Choice // without purpose, state and proof
+	proof  identity.Proof
 	deny   declare.Set
 	give   declare.Set
 	act    bool
@@ -162,11 +163,11 @@ func (b *batch) sayings() (said []saying, err error) {
 		if m.prefs == (preferences{}) {
 			continue
 		}
-		choice := consent.Choice{At: time.UnixMilli(m.at).UTC(), Method: methodEvent, Proof: m.proof.String()}
+		choice := consent.Choice{At: time.UnixMilli(m.at).UTC(), Method: methodEvent}
 		if m.act {
 			choice.Method = methodAct
 		}
-		s := saying{token: m.token, choice: choice, deny: m.prefs.deny, give: p.gives(&m.prefs), act: m.act}
+		s := saying{token: m.token, choice: choice, proof: m.proof, deny: m.prefs.deny, give: p.gives(&m.prefs), act: m.act}
 		if m.known && s.deny|s.give != 0 {
 			said = append(said, s)
 		}
@@ -184,7 +185,7 @@ func (b *batch) sayings() (said []saying, err error) {
 				return nil, fmt.Errorf("finding a person: %w", err)
 			}
 			if found {
-				s.token, s.give, s.choice.Proof = t, 0, b.speaker.Proves(id).String()
+				s.token, s.give, s.proof = t, 0, b.speaker.Proves(id)
 				said = append(said, s)
 			}
 		}
@@ -209,12 +210,15 @@ func (b *batch) say(ctx context.Context, s *saying) error {
 		}
 		if state != consent.Unset {
 			c := s.choice
-			c.Purpose, c.State = b.c.Declaration.Purposes[i].ID, state
+			c.Purpose, c.State, c.Proof = b.c.Declaration.Purposes[i].ID, state, s.proof.String()
 			cs = append(cs, c)
 		}
 	}
 	if len(cs) == 0 {
 		return nil
+	}
+	if b.mayChoose != nil && !b.mayChoose(s.token, s.proof) {
+		return ErrTooOften
 	}
 	_, err := b.c.Choices.Record(ctx, s.token, cs)
 	return err
