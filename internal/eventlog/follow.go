@@ -20,6 +20,15 @@ const (
 	readBytes    = event.MaxFrame + frameOverhead
 )
 
+// A reader's consumer lives on one node. heartbeat is how often an idle one says
+// that it is alive, and when two are missed the reader makes another elsewhere:
+// a node that dies costs a follower 4 s at most. JetStream wants a request to
+// last two heartbeats or more.
+const (
+	heartbeat = 2 * time.Second
+	requested = 10 * time.Second
+)
+
 // Follow calls fn with every frame after from, the last applied sequence of
 // each stream (missing entries are 0), and then with every new one, until ctx
 // ends, whose cause it returns. Each stream has a goroutine: fn sees the frames
@@ -165,7 +174,8 @@ func deliver(m jetstream.Msg, expected uint64, after *uint64, fn visit) (done bo
 
 // forever is the way of Follow: what is there, then what comes.
 func forever(ctx context.Context, c jetstream.Consumer, after *uint64, fn visit) (done bool, err error) {
-	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(followAhead, readBytes), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(followAhead, readBytes),
+		jetstream.PullExpiry(requested), jetstream.PullHeartbeat(heartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
 		return false, err
 	}
