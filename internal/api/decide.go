@@ -96,6 +96,7 @@ func (s *server) decideOne(x *exchange, r *http.Request) error {
 	h := x.Header()
 	h["Content-Type"] = hJSON
 	h.Set("Content-Length", strconv.Itoa(len(*out)))
+	announce(r, len(*out))
 	x.Write(*out) //nolint:errcheck // the client is gone
 	if cap(*out) <= keepBody {
 		answers.Put(out)

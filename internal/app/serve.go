@@ -113,7 +113,7 @@ func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler,
 		if o.TLSCert != "" {
 			ended <- server.ServeTLS(listener, o.TLSCert, o.TLSKey)
 		} else {
-			ended <- server.Serve(listener)
+			ended <- server.Serve(api.Listener(listener))
 		}
 	}()
 	scheme := "http"

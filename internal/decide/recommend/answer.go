@@ -197,16 +197,30 @@ func (s *scratch) score(m *Model, q *Question) (prior priors) {
 		}
 		targets, values := m.weights.Row(int(x.item))
 		values = values[:len(targets)]
-		w := x.weight
-		for k, j := range targets {
-			s.scores[j] += w * values[k]
-		}
+		s.spread(x.weight, targets, values)
 		if x.repeats > 0 {
 			x.again = float32(m.blend.Repeat * math.Log1p(x.repeats))
 			scores[x.item] += x.again
 		}
 	}
 	return prior
+}
+
+// spread adds a row of weights, times w, to the scores of its targets. No two
+// targets of a row are the same, so four at a time do not wait for each other.
+func (s *scratch) spread(w float32, targets []uint16, values []float32) {
+	for len(targets) >= 4 && len(values) >= 4 {
+		t, v := (*[4]uint16)(targets), (*[4]float32)(values)
+		a := s.scores[t[0]] + w*v[0]
+		b := s.scores[t[1]] + w*v[1]
+		c := s.scores[t[2]] + w*v[2]
+		d := s.scores[t[3]] + w*v[3]
+		s.scores[t[0]], s.scores[t[1]], s.scores[t[2]], s.scores[t[3]] = a, b, c, d
+		targets, values = targets[4:], values[4:]
+	}
+	for k, j := range targets {
+		s.scores[j] += w * values[k]
+	}
 }
 
 // priors is what items start with: a row, times a lift where there is one.
@@ -249,18 +263,39 @@ func (s *scratch) exclude(m *Model, q *Question) {
 	}
 }
 
-// best finds the items of the answer, in order. The heap's root is the worst of
-// those found, so that nearly every item costs one comparison.
+// spare is how many items more than were asked for are ranked before it is known
+// which may be shown: to ask for each item on its way would cost more.
+const spare = 6
+
+// best finds the items of the answer, in order.
 func (s *scratch) best(n int, m *Model, q *Question) {
 	s.top = s.top[:0]
 	limit := q.limit()
 	if limit == 0 {
 		return
 	}
+	if q.Show == nil {
+		s.rank(n, limit, nil)
+		return
+	}
+	s.rank(n, limit+spare, nil)
+	found := len(s.top)
+	s.top = slices.DeleteFunc(s.top, func(r ranked) bool { return !q.Show(m.items[r.item]) })
+	if len(s.top) < limit && found == limit+spare { // more than spare are not to be shown
+		s.rank(n, limit, func(item int) bool { return q.Show(m.items[item]) })
+	}
+	s.top = s.top[:min(limit, len(s.top))]
+}
+
+// rank fills top with the best items among the first n that may be shown, in
+// order. The heap's root is the worst of those found, so that nearly every item
+// costs one comparison.
+func (s *scratch) rank(n, limit int, show func(item int) bool) {
+	s.top = s.top[:0]
 	worst := never
 	scores := s.scores[:n]
 	for j := above(scores, 0, worst); j < n; j = above(scores, j+1, worst) {
-		if q.Show != nil && !q.Show(m.items[j]) {
+		if show != nil && !show(j) {
 			continue
 		}
 		next := ranked{scores[j], uint16(j)}

@@ -72,9 +72,27 @@ func (e *Engine) decide(ask *decide.Ask, history []profile.Interaction) decide.R
 	if p := e.newOnly.Load(); p != nil {
 		q.NewOnly = slices.Contains(*p, ask.Purpose)
 	}
-	r := e.model.Load().Answer(&q)
+	m := e.model.Load()
+	r := m.Answer(&q)
 	r.Items = top(r.Items, *e.fallback.Load(), &q)
+	if r.Personal && !tells(r.Items) {
+		// Nothing of the answer is there because of the person. Something may be
+		// absent because of them; if not, they get what everybody gets.
+		q.History = nil
+		others := m.Answer(&q)
+		others.Items = top(others.Items, *e.fallback.Load(), &q)
+		if slices.EqualFunc(r.Items, others.Items, func(a, b decide.Item) bool { return a.ID == b.ID }) {
+			return others
+		}
+	}
 	return r
+}
+
+// tells reports whether an item is answered because of what the person did.
+func tells(items []decide.Item) bool {
+	return slices.ContainsFunc(items, func(x decide.Item) bool {
+		return slices.ContainsFunc(x.Reasons, func(r decide.Reason) bool { return r.Code == "because_item" })
+	})
 }
 
 // top adds products of the fallback to an answer that is too short. They have no

@@ -389,3 +389,37 @@ func TestModelsAreSwappedWhileAnswering(t *testing.T) {
 	}
 	group.Wait()
 }
+
+// "Personal reports whether the view changed what was answered."
+func TestAnUnchangedAnswerIsNotPersonal(t *testing.T) {
+	e := New(nil)
+	e.Swap(pairs(t, Options{}))
+	all := ids(decided(t, e, ask(5), profile.View{}).Items)
+	last := all[len(all)-1]
+	r := decided(t, e, ask(1), granted(t, did(last, 1, declare.Dislike)))
+	if r.Personal || len(r.Used) != 0 || r.Items[0].ID != all[0] {
+		t.Errorf("personal %v, used %v: the answer is everybody's", r.Personal, r.Used)
+	}
+	if r := decided(t, e, ask(1), granted(t, did(all[0], 1, declare.Dislike))); !r.Personal || r.Items[0].ID == all[0] {
+		t.Errorf("personal %v, got %v: the dislike took the first away", r.Personal, ids(r.Items))
+	}
+}
+
+// What may not be shown makes room for what may, however much it is.
+func TestWhatIsNotShownMakesRoom(t *testing.T) {
+	data := shop(3, 400, 60, 8)
+	m, err := Train(t.Context(), data, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := New(nil)
+	all.Swap(m)
+	order := ids(decided(t, all, ask(60), profile.View{}).Items)
+	for _, hidden := range []int{0, 1, spare, spare + 1, 40} {
+		e := New(func(id string) bool { return slices.Index(order, id) >= hidden })
+		e.Swap(m)
+		if got := ids(decided(t, e, ask(5), profile.View{}).Items); !slices.Equal(got, order[hidden:hidden+5]) {
+			t.Errorf("%d hidden: got %v, want %v", hidden, got, order[hidden:hidden+5])
+		}
+	}
+}
