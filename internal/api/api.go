@@ -25,7 +25,12 @@
 //
 // Without a proof nobody gets a personal answer, reads a choice or a receipt, or
 // widens a consent. They can narrow one, since that protects the person, and
-// the answer does not say whether the person is known.
+// neither the answer nor its time says whether the person is known: it is bounded
+// by the source before anybody is looked up, and answered on a grid of 100 ms.
+// That holds as long as the log takes a choice within a tick; where it is slower,
+// full or away, the narrowing of somebody known takes a tick more or fails, and
+// that of somebody unknown does not. A secret key is needed for the figures at
+// /metrics, some of which move with what is known.
 //
 // # Errors
 //

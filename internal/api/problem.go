@@ -135,7 +135,7 @@ func (x *exchange) stamp(p *Problem) {
 	level := slog.LevelError
 	// A full queue and a client that went away are not the server's faults, and
 	// a fault that hits every request need not be told for each.
-	if p.Code == codeBusy || x.ctx.Err() != nil || !x.server.complaints.take(time.Now()) {
+	if p.Code == codeBusy || x.ctx.Err() != nil || !x.server.complaints.take(1, time.Now()) {
 		level = slog.LevelDebug
 	}
 	x.server.Logger.Log(x.ctx, level, "a request failed", "request_id", p.RequestID, "route", x.route.pattern, "error", p.cause)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -72,10 +73,15 @@ func (s *server) collectOne(x *exchange, r *http.Request, kind string, limit int
 	x.prove(visitor, shop) //nolint:errcheck
 	ctx, cancel := s.within(r)
 	defer cancel()
+	begun, denies := time.Now(), false
 	_, err = s.Collector.Collect(ctx, collect.Request{
 		Source: x.key.Source, Speaker: x.speaker, Kind: kind, Received: received, Body: b.bytes,
+		MayDeny:   func(people int) bool { denies = true; return s.mayDeny(x, people) },
 		MayChoose: func(t identity.Token, p identity.Proof) bool { return s.mayChoose(x, t, p) },
 	})
+	if denies {
+		level(ctx, begun)
+	}
 	return err
 }
 

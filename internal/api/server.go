@@ -31,7 +31,7 @@ type visitorOutput struct {
 
 func (s *server) visitor(ctx context.Context, _ *struct{}) (*visitorOutput, error) {
 	now := s.Now()
-	if !s.visits.take(of(ctx).key.Source, now) {
+	if !s.visits.take(of(ctx).key.Source, 1, now) {
 		s.metrics.limited.Inc()
 		return nil, tooMany
 	}
