@@ -146,7 +146,13 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	metrics := promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
-	s.handle("GET /metrics", func(x *exchange, r *http.Request) { metrics.ServeHTTP(x, r) })
+	s.handle("GET /metrics", func(x *exchange, r *http.Request) {
+		if err := x.enter(r, withSecret); err != nil {
+			x.fail(err)
+			return
+		}
+		metrics.ServeHTTP(x, r)
+	})
 	s.handle("/", s.other)
 	return s.mux, nil
 }

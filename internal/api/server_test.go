@@ -251,10 +251,14 @@ func TestMetrics(t *testing.T) {
 	h := newHouse(t)
 	h.do("POST", "/v1/decide", `{"person":{"user_id":"anna"}}`, key(h.secret)).status(200)
 	h.do("GET", "/no/such/"+h.write, "").problem(404, codeNotFound)
-	a := h.do("GET", "/metrics", "").status(200)
+	// What moves with what is known is not for the public.
+	h.do("GET", "/metrics", "").problem(401, codeNoKey).without("accord_")
+	h.do("GET", "/metrics", "", basic(h.write)).problem(403, codeKeyKind).without("accord_")
+	h.do("GET", "/metrics", "", key(h.secret)).status(200)
+	a := h.do("GET", "/metrics", "", basic(h.secret)).status(200)
 	for _, want := range []string{
 		`accord_http_requests_total{code="200",route="POST /v1/decide"} 1`, `accord_http_requests_total{code="404",route="other"} 1`,
-		`accord_http_request_seconds_count{route="POST /v1/decide"} 1`, `accord_http_auth_failures_total{reason="key"} 0`,
+		`accord_http_request_seconds_count{route="POST /v1/decide"} 1`, `accord_http_auth_failures_total{reason="key"} 2`,
 	} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the metrics lack %s", want)
