@@ -8,7 +8,7 @@
 // /openapi.json.
 //
 //	handler, err := api.New(api.Config{…})
-//	server := api.Server(handler)
+//	server := api.Server(handler, registry, logger)
 //	server.Addr = "127.0.0.1:8080"
 //	err = server.ListenAndServe()
 //
@@ -50,6 +50,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"time"
@@ -188,15 +189,19 @@ func (s *server) complete() error {
 	return nil
 }
 
-// Server returns an http.Server for handler with every wait bounded. Set its
-// Addr or give it a listener.
-func Server(handler http.Handler) *http.Server {
+// Server returns an http.Server for handler with every wait bounded: a handler
+// that answers for longer moves its own write deadline. What the server itself
+// complains of is counted in metrics, and faults of the program go to logger.
+// Set its Addr or give it a listener.
+func Server(handler http.Handler, metrics prometheus.Registerer, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          log.New(newErrorLog(metrics, logger), "", 0),
 	}
 }
 

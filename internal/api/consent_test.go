@@ -372,9 +372,9 @@ func TestPutConsentRefuses(t *testing.T) {
 	}{
 		"nothing":                   {``, h.secret, 400, codeInvalid},
 		"no JSON":                   {`{"person"`, h.secret, 400, codeBadJSON},
-		"invalid UTF-8":             {"{\"person\":{\"user_id\":\"\xff\"},\"choices\":{\"newsletter\":\"refused\"}}", h.secret, 400, codeBadJSON},
+		"invalid UTF-8":             {"{\"person\":{\"user_id\":\"\xff\"},\"choices\":{\"newsletter\":\"refused\"}}", h.secret, 400, codeBadUTF8},
 		"a name twice":              {`{"person":` + anna + `,"person":` + anna + `,"choices":{"newsletter":"refused"}}`, h.secret, 400, codeBadJSON},
-		"an unknown member":         {`{"person":` + anna + `,"choices":{"newsletter":"refused"},"admin":true}`, h.secret, 422, codeInvalid},
+		"an unknown member":         {`{"person":` + anna + `,"choices":{"newsletter":"refused"},"admin":true}`, h.secret, 422, codeUnknown},
 		"no person":                 {`{"choices":{"newsletter":"refused"}}`, h.secret, 422, codeInvalid},
 		"an empty person":           {choose(`{}`, `{"newsletter":"refused"}`), h.secret, 422, codeInvalid},
 		"two names":                 {choose(`{"user_id":"a","anonymous_id":"b"}`, `{"newsletter":"refused"}`), h.secret, 422, codeInvalid},

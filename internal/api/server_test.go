@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -382,4 +386,79 @@ func FuzzQuestion(f *testing.F) {
 			t.Errorf("%q is no JSON and was taken", b)
 		}
 	})
+}
+
+// TestNoAddressIsLogged holds that what net/http complains of is counted, and
+// that no caller's address reaches a log.
+func TestNoAddressIsLogged(t *testing.T) {
+	h := newHouse(t)
+	server := httptest.NewUnstartedServer(nil)
+	registry := prometheus.NewRegistry()
+	server.Config = Server(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a fault of the program") }), registry, h.config.Logger)
+	server.StartTLS()
+	defer server.Close()
+	plain, err := net.Dial("tcp", server.Listener.Addr().String())
+	must(t, err)
+	defer plain.Close()
+	_, err = plain.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+	must(t, err)
+	_, err = io.ReadAll(plain) // until the server hangs up
+	must(t, err)
+	if _, err := server.Client().Get(server.URL); err == nil {
+		t.Error("a handler that panicked answered")
+	}
+	for _, kind := range []string{"tls", "panic"} {
+		eventually(t, kind+" is counted", func() bool { return metric(t, registry, "accord_http_server_errors_total", "kind", kind) == 1 })
+	}
+	said := h.log.String()
+	if !strings.Contains(said, "a fault of the program") || strings.Contains(said, "127.0.0.1") || strings.Contains(said, "TLS") {
+		t.Errorf("the log has %s", said)
+	}
+}
+
+// TestBadInputsAreCounted holds that each sort of bad input has a count of its
+// own: as a problem where a request is refused, and with the events of Segment's
+// routes where only the event or the field is.
+func TestBadInputsAreCounted(t *testing.T) {
+	h := newHouse(t)
+	event := func(properties string) string {
+		return `{"type":"track","userId":"anna","event":"Product Viewed","properties":` + properties + `}`
+	}
+	whole := zipped(t, event(`{}`))
+	anna := `"person":{"user_id":"anna"}`
+	for name, try := range map[string]struct {
+		method, path, body string
+		option             option
+		code               string // of the problem, or "" and
+		outcome            string // of the event
+	}{
+		"malformed JSON, an event":     {"POST", "/v1/track", `{"userId":`, key(h.secret), codeBadJSON, ""},
+		"malformed JSON, a choice":     {"PUT", "/v1/consent", `{"person":`, key(h.secret), codeBadJSON, ""},
+		"malformed JSON, a question":   {"POST", "/v1/decide", `{"person":`, key(h.secret), codeBadJSON, ""},
+		"too large, an event":          {"POST", "/v1/track", strings.Repeat("x", maxSingle+1), key(h.secret), codeTooLarge, ""},
+		"too large, a choice":          {"PUT", "/v1/consent", strings.Repeat("x", maxConsent+1), key(h.secret), codeTooLarge, ""},
+		"an unknown key":               {"POST", "/v1/track", event(`{}`), key("wk_unknown"), codeBadKey, ""},
+		"no key":                       {"POST", "/v1/decide", `{}`, header("Accept", "*/*"), codeNoKey, ""},
+		"gzip that is cut off":         {"POST", "/v1/track", whole[:len(whole)-5], key(h.secret), codeBadGzip, ""},
+		"gzip cut off, a question":     {"POST", "/v1/decide", whole[:len(whole)-5], key(h.secret), codeBadGzip, ""},
+		"invalid UTF-8, an event":      {"POST", "/v1/track", event("{\"product_id\":\"\xff\"}"), key(h.secret), "", "event:utf8"},
+		"invalid UTF-8, a choice":      {"PUT", "/v1/consent", "{\"notice\":\"\xff\"," + anna + `,"choices":{"newsletter":"refused"}}`, key(h.secret), codeBadUTF8, ""},
+		"invalid UTF-8, a question":    {"POST", "/v1/decide", "{\"purpose\":\"\xff\"}", key(h.secret), codeBadUTF8, ""},
+		"an unknown field, an event":   {"POST", "/v1/track", event(`{"shoe_size":43}`), key(h.secret), "", "field:undeclared"},
+		"an unknown field, a choice":   {"PUT", "/v1/consent", `{` + anna + `,"choices":{"newsletter":"refused"},"admin":true}`, key(h.secret), codeUnknown, ""},
+		"an unknown field, a question": {"POST", "/v1/decide", `{"admin":true}`, key(h.secret), codeUnknown, ""},
+	} {
+		problems, outcome := h.metric("accord_http_problems_total", "code", try.code), h.sink().Counts()[try.outcome]
+		all := h.metric("accord_http_problems_total")
+		a := h.do(try.method, try.path, try.body, try.option)
+		if try.code == "" {
+			if a.status(200); h.sink().Counts()[try.outcome] != outcome+1 || h.metric("accord_http_problems_total") != all {
+				t.Errorf("%s: counted as %v", name, h.sink().Counts())
+			}
+			continue
+		}
+		if a.problem(a.code, try.code); h.metric("accord_http_problems_total", "code", try.code) != problems+1 || h.metric("accord_http_problems_total") != all+1 {
+			t.Errorf("%s: not counted once as %s", name, try.code)
+		}
+	}
 }
