@@ -59,6 +59,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/semaphore"
 
 	"accord/internal/consent"
 	"accord/internal/declare"
@@ -102,6 +103,10 @@ type Config struct {
 	// NarrowRate is how many unproven refusals a source may send a second, and
 	// twice as many at once. Optional: 50.
 	NarrowRate float64
+	// Bodies is how many bytes of bodies may be in memory at once for callers
+	// without a secret key in the header, each counted as the most that its route
+	// takes. Optional: 256 MiB.
+	Bodies int64
 	// ChoiceRate is how many choices a person may make a second with a public key,
 	// and twenty times as many at once. Optional: 1.
 	ChoiceRate float64
@@ -117,6 +122,7 @@ type server struct {
 	visits  *buckets
 	narrows *buckets
 	chooses *buckets
+	bodies  *semaphore.Weighted
 	// complaints bounds how many faults are logged as errors.
 	complaints bucket
 	openapi    []byte
@@ -131,6 +137,7 @@ func New(c Config) (http.Handler, error) {
 	s.metrics = newMetrics(s.Metrics)
 	s.visits = newBuckets(s.VisitorRate, 2*s.VisitorRate)
 	s.narrows = newBuckets(s.NarrowRate, 2*s.NarrowRate)
+	s.bodies = semaphore.NewWeighted(s.Bodies)
 	s.chooses = newBuckets(s.ChoiceRate, 20*s.ChoiceRate)
 	api := humago.New(humaMux{s}, s.humaConfig())
 	api.UseMiddleware(s.bound)
@@ -182,6 +189,9 @@ func (s *server) complete() error {
 	}
 	if s.NarrowRate <= 0 {
 		s.NarrowRate = 50
+	}
+	if s.Bodies <= 0 {
+		s.Bodies = 256 << 20
 	}
 	if s.ChoiceRate <= 0 {
 		s.ChoiceRate = 1

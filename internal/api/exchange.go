@@ -25,6 +25,8 @@ type exchange struct {
 	status int    // 0 until the header was written
 	id     string // made when first asked for
 
+	held int64 // of the server's bodies
+
 	key     auth.Key
 	speaker identity.Speaker
 	// visitor and user are the ids that the speaker proved, as they are in
@@ -106,6 +108,7 @@ func (s *server) handle(pattern string, handler func(x *exchange, r *http.Reques
 		h["Referrer-Policy"] = hReferrer
 		defer func() {
 			x.recovered(recover())
+			s.bodies.Release(x.held)
 			rt.metrics.done(x.status, time.Since(begun))
 			*x = exchange{}
 			exchanges.Put(x)

@@ -44,7 +44,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"route"}),
 		limited: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "accord_http_limited_total", Help: "Requests refused because a source asked too often.",
+			Name: "accord_http_limited_total", Help: "Requests refused because a source asked too often, or too many bodies were on their way.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_panics_total", Help: "Requests that hit a fault of the program.",

@@ -44,7 +44,7 @@ func (s *server) collectOne(x *exchange, r *http.Request, kind string, limit int
 			return err
 		}
 	}
-	b, err := readBody(r, limit)
+	b, err := x.body(r, limit)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -279,7 +281,8 @@ func TestCORS(t *testing.T) {
 	ask := func(origin string) *answer {
 		return h.do("OPTIONS", "/v1/decide", "", header("Origin", origin), header("Access-Control-Request-Method", "POST"), header("Access-Control-Request-Headers", "authorization"))
 	}
-	if a := ask(shop).status(204); a.header.Get("Access-Control-Allow-Origin") != shop || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), headerVisitor) || a.header.Get("Vary") != "Origin" {
+	if a := ask(shop).status(204); a.header.Get("Access-Control-Allow-Origin") != shop || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), headerVisitor) ||
+		!strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "AnonymousId") || a.header.Get("Vary") != "Origin" {
 		t.Errorf("before a request of the shop: %v", a.header)
 	}
 	if a := ask(evil).status(204); a.header.Get("Access-Control-Allow-Origin") != "" {
@@ -413,6 +416,50 @@ func TestNoAddressIsLogged(t *testing.T) {
 	said := h.log.String()
 	if !strings.Contains(said, "a fault of the program") || strings.Contains(said, "127.0.0.1") || strings.Contains(said, "TLS") {
 		t.Errorf("the log has %s", said)
+	}
+}
+
+// TestBodiesInFlightAreBounded holds that bodies of callers whose key is public,
+// or not known yet, share a room, and that a full one keeps no server of the
+// shop out.
+func TestBodiesInFlightAreBounded(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Bodies = maxBatch })
+	batch := `{"batch":[],"writeKey":"` + h.write + `"}`
+	slow, err := net.Dial("tcp", h.http.Listener.Addr().String())
+	must(t, err)
+	defer slow.Close()
+	said := bufio.NewReader(slow)
+	fmt.Fprintf(slow, "POST /v1/batch HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(batch))
+	line, err := said.ReadString('\n') // the server reads the body now
+	if must(t, err); !strings.Contains(line, "100 Continue") {
+		t.Fatal(line)
+	}
+	for name, a := range map[string]*answer{
+		"no key yet":    h.do("POST", "/v1/batch", batch),
+		"a public key":  h.do("POST", "/v1/track", `{}`, key(h.write)),
+		"a small route": h.do("POST", "/v1/decide", `{}`, key(h.write)),
+	} {
+		a.what += " with " + name
+		if a.problem(503, codeBusy); a.header.Get("Retry-After") != "1" {
+			t.Errorf("%s: Retry-After is %q", a.what, a.header.Get("Retry-After"))
+		}
+	}
+	h.do("POST", "/v1/batch", `{"batch":[]}`, key(h.secret)).status(200)
+	fmt.Fprint(slow, batch)
+	said.ReadString('\n') //nolint:errcheck // the empty line after 100
+	if line, err = said.ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
+		t.Fatal(line, err)
+	}
+	eventually(t, "there is room again", func() bool { return h.do("POST", "/v1/batch", batch).code == 200 })
+}
+
+// TestEveryWaitIsBounded: what the doc of Server says.
+func TestEveryWaitIsBounded(t *testing.T) {
+	s := newHouse(t).http.Config
+	for name, d := range map[string]time.Duration{"header": s.ReadHeaderTimeout, "body": s.ReadTimeout, "answer": s.WriteTimeout, "idle": s.IdleTimeout} {
+		if d <= 0 || d > 2*time.Minute {
+			t.Errorf("the wait for the %s is %v", name, d)
+		}
 	}
 }
 

@@ -174,7 +174,7 @@ func (x *exchange) preflight(r *http.Request) {
 	if origin != "" && x.server.Keys.Allows(origin, x.server.Now()) {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Methods", "GET, PUT, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, "+headerVisitor+", "+headerShop+", X-Retry-Count")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, "+headerVisitor+", "+headerShop+", X-Retry-Count, AnonymousId")
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	x.WriteHeader(http.StatusNoContent)
