@@ -21,7 +21,8 @@
 // a token that the shop signed (Accord-Shop-Token), which Segment's clients can
 // put into context.accord.visitor and context.accord.shop_token. A proof that
 // does not hold is refused with 401, except on Segment's routes, where a 401
-// would lose the whole batch: there it counts as no proof.
+// would lose the whole batch: there it counts as no proof. A batch may hold several
+// proofs; the last eight of each kind count, each for its own person.
 //
 // Without a proof nobody gets a personal answer, reads a choice or a receipt, or
 // widens a consent. They can narrow one, since that protects the person, and

@@ -189,7 +189,7 @@ func (h *house) shopToken(user string) string {
 func signed(t testing.TB, key ed25519.PrivateKey, user string, from, to time.Time) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.RegisteredClaims{
-		Subject: user, IssuedAt: jwt.NewNumericDate(from), ExpiresAt: jwt.NewNumericDate(to),
+		Subject: user, Audience: jwt.ClaimStrings{identity.Audience}, IssuedAt: jwt.NewNumericDate(from), ExpiresAt: jwt.NewNumericDate(to),
 	}).SignedString(key)
 	must(t, err)
 	return token

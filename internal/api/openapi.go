@@ -67,8 +67,8 @@ func problems(registry huma.Registry, codes ...int) map[string]*huma.Response {
 // proofParameters are the header fields that prove who speaks.
 func proofParameters() []*huma.Param {
 	return []*huma.Param{
-		{Name: headerVisitor, In: "header", Description: "A visitor token of this server, from POST /v1/visitor: proves an anonymous id", Schema: &huma.Schema{Type: "string"}},
-		{Name: headerShop, In: "header", Description: "A JWT that the shop signed: proves a user id", Schema: &huma.Schema{Type: "string"}},
+		{Name: headerVisitor, In: "header", Description: "A visitor token of this server, from POST /v1/visitor: proves an anonymous id for 13 months", Schema: &huma.Schema{Type: "string"}},
+		{Name: headerShop, In: "header", Description: "A JWT that the shop signed: proves the user id in sub. aud is \"accord\" or the controller's id; iat and exp are a day apart at most", Schema: &huma.Schema{Type: "string"}},
 	}
 }
 

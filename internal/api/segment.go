@@ -61,16 +61,16 @@ func (s *server) collectOne(x *exchange, r *http.Request, kind string, limit int
 			return err
 		}
 	}
-	visitor, shop := r.Header.Get(headerVisitor), r.Header.Get(headerShop)
-	if visitor == "" {
-		visitor = said.visitor
+	visitors, shops := proofs(r)
+	if len(visitors) == 0 {
+		visitors = said.visitors
 	}
-	if shop == "" {
-		shop = said.shop
+	if len(shops) == 0 {
+		shops = said.shops
 	}
 	// A proof that does not hold is counted and proves nothing. To refuse it
 	// would lose the whole batch, since clients do not send it again.
-	x.prove(visitor, shop) //nolint:errcheck
+	x.prove(visitors, shops) //nolint:errcheck
 	ctx, cancel := s.within(r)
 	defer cancel()
 	begun, denies := time.Now(), false

@@ -112,7 +112,7 @@ func TestVisitor(t *testing.T) {
 	now := time.Now()
 	h := newHouse(t, func(c *Config) { c.VisitorRate = 1; c.Now = func() time.Time { return now } })
 	a := h.do("POST", "/v1/visitor", "", key(h.write)).status(200).members("anonymous_id", "token")
-	if id, err := h.visitors.Verify(a.text("token")); err != nil || id != a.text("anonymous_id") {
+	if id, err := h.visitors.Verify(a.text("token"), now); err != nil || id != a.text("anonymous_id") {
 		t.Errorf("the token proves %q, %v", id, err)
 	}
 	b := h.do("POST", "/v1/visitor", "", key(h.write)).status(200)

@@ -104,17 +104,29 @@ func (x *exchange) open(origin string) {
 	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
 }
 
+// proofs returns the proofs in the header fields.
+func proofs(r *http.Request) (visitors, shops []string) {
+	if v := r.Header.Get(headerVisitor); v != "" {
+		visitors = []string{v}
+	}
+	if v := r.Header.Get(headerShop); v != "" {
+		shops = []string{v}
+	}
+	return visitors, shops
+}
+
 // prove finds out who speaks from the key and the proofs. A secret key speaks
 // for everybody. A proof that does not hold is counted and returned as an error;
-// the speaker then has what the other proof gave.
-func (x *exchange) prove(visitor, shop string) (bad error) {
+// the speaker then has what the others gave. Of several that hold, each proves
+// its own person, and the last is who asks where a question names nobody.
+func (x *exchange) prove(visitors, shops []string) (bad error) {
 	if x.key.Kind == auth.Secret {
 		x.speaker = identity.Server()
 		return nil
 	}
 	s := x.server
-	if visitor != "" {
-		id, err := s.Visitors.Verify(visitor)
+	for _, visitor := range visitors {
+		id, err := s.Visitors.Verify(visitor, s.Now())
 		if err == nil {
 			x.visitor, x.speaker = id, x.speaker.WithVisitor(id)
 		} else {
@@ -122,8 +134,8 @@ func (x *exchange) prove(visitor, shop string) (bad error) {
 			bad = err
 		}
 	}
-	if shop != "" {
-		id, err := s.Shop.Verify(shop, s.Now())
+	for _, shop := range shops {
+		id, err := s.Shop.Verify(shop, s.Declaration.Controller(), s.Now())
 		if err == nil {
 			x.user, x.speaker = id, x.speaker.WithUser(id)
 		} else {
@@ -158,7 +170,7 @@ func (x *exchange) enter(r *http.Request, need access) error {
 		x.server.metrics.badKeys.Inc()
 		return secretOnly
 	}
-	if err := x.prove(r.Header.Get(headerVisitor), r.Header.Get(headerShop)); err != nil {
+	if err := x.prove(proofs(r)); err != nil {
 		return problem(http.StatusUnauthorized, codeBadProof, "A proof came with the request and does not hold: "+err.Error()+".")
 	}
 	return nil
