@@ -68,7 +68,17 @@ func TestSegmentRoutes(t *testing.T) {
 			}
 		}
 	}
-	h.do("POST", "/v1/import", `{}`, basic(h.write)).problem(404, codeNotFound)
+	for short, kind := range map[string]string{
+		"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch", "import": "batch", "import/": "batch",
+	} {
+		body := `{"userId":"anna","batch":[]}`
+		h.do("POST", "/v1/"+short, zipped(t, body), basic(h.write), header("Content-Type", "text/plain"), func(r *http.Request) { r.ContentLength = -1 }).status(200)
+		if got := h.sink().seen(); got.Kind != kind || string(got.Body) != body {
+			t.Errorf("%s: the collector got %+v", short, got)
+		}
+	}
+	h.do("POST", "/v1/t", `{"a":"`+strings.Repeat("a", maxSingle)+`"}`, basic(h.write)).problem(400, codeTooLarge)
+	h.do("POST", "/v1/x", `{}`, basic(h.write)).problem(404, codeNotFound)
 	h.do("GET", "/v1/track", "", basic(h.write)).problem(405, codeMethod)
 }
 

@@ -21,6 +21,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"accord/internal/auth"
+	"accord/internal/identity"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -47,7 +50,7 @@ func TestOpenAPI(t *testing.T) {
 	for path, methods := range map[string]string{
 		"/v1/consent": "get put", "/v1/decide": "post", "/v1/receipts/{id}": "get", "/v1/visitor": "post", "/v1/debug/{source}": "get",
 		"/v1/catalog": "get put", "/v1/catalog/{id}": "get", "/v1/declaration": "get", "/healthz": "get", "/metrics": "get",
-		"/v1/identify": "post", "/v1/track": "post", "/v1/page": "post", "/v1/screen": "post", "/v1/group": "post", "/v1/alias": "post", "/v1/batch": "post",
+		"/v1/identify": "post", "/v1/track": "post", "/v1/page": "post", "/v1/screen": "post", "/v1/group": "post", "/v1/alias": "post", "/v1/batch": "post", "/v1/{short}": "post",
 	} {
 		for _, method := range strings.Fields(methods) {
 			if _, ok := paths[path].(map[string]any)[method]; !ok {
@@ -272,6 +275,20 @@ func TestMetrics(t *testing.T) {
 	}
 	// No label holds what a client sent.
 	a.without("anna", h.write, h.secret, "no/such")
+}
+
+// Every record carries its controller, so a key of a controller that is not
+// served opens nothing.
+func TestKeysOfAnotherController(t *testing.T) {
+	h := newHouse(t)
+	for controller, want := range map[identity.Controller]int{h.config.Declaration.Controller(): 200, "another": 401} {
+		for _, kind := range []auth.Kind{auth.Write, auth.Secret} {
+			plain, _, err := h.access.MakeFor(controller, kind, "till", nil)
+			must(t, err)
+			h.do("POST", "/v1/decide", `{}`, key(plain)).status(want)
+			h.do("POST", "/v1/track", `{"writeKey":"`+plain+`"}`).status(want)
+		}
+	}
 }
 
 // TestCORS holds that pages may use a key exactly from its own origins.

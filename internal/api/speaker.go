@@ -21,7 +21,7 @@ var (
 	noKey = problem(http.StatusUnauthorized, codeNoKey,
 		"Send an API key: \"Authorization: Bearer KEY\", or Basic with the key as the user. `accord key add` makes one.")
 	badKey = problem(http.StatusUnauthorized, codeBadKey,
-		"The API key is not known here, was revoked or has ended. `accord key list` shows the keys of the server.")
+		"The API key is not known here, was revoked, has ended, or is another controller's. `accord key list` shows the keys of the server.")
 	secretOnly = problem(http.StatusForbidden, codeKeyKind,
 		"This needs a secret key, from a server. A write key is public and may not.")
 	badOrigin = problem(http.StatusForbidden, codeOrigin,
@@ -63,6 +63,7 @@ func (x *exchange) admit(r *http.Request, plain string) error {
 	key, ok := auth.Key{}, false
 	if plain != "" {
 		key, ok = s.Keys.Check(plain, s.Now())
+		ok = ok && s.serves(key.Controller)
 	}
 	if !ok {
 		s.metrics.badKeys.Inc()
@@ -89,6 +90,13 @@ func (x *exchange) admit(r *http.Request, plain string) error {
 		return badOrigin
 	}
 	return nil
+}
+
+// serves reports whether the data that comes with a controller's keys is
+// answered for here: every record carries one controller, so another's key would
+// write under the wrong name.
+func (s *server) serves(c identity.Controller) bool {
+	return c == "" || c == s.Declaration.Controller()
 }
 
 func sameHost(origin, host string) bool {
