@@ -109,7 +109,8 @@ type Config struct {
 	// takes. Optional: 256 MiB.
 	Bodies int64
 	// ChoiceRate is how many choices a person may make a second with a public key,
-	// and twenty times as many at once. Optional: 1.
+	// and twenty times as many at once; they may read five times as many back, and
+	// fifty times at once. Optional: 1.
 	ChoiceRate float64
 }
 
@@ -123,6 +124,7 @@ type server struct {
 	visits  *buckets
 	narrows *buckets
 	chooses *buckets
+	reads   *buckets // of what a person chose: each reads all of it from the log
 	bodies  *semaphore.Weighted
 	// complaints bounds how many faults are logged as errors.
 	complaints bucket
@@ -139,6 +141,7 @@ func New(c Config) (http.Handler, error) {
 	s.visits = newBuckets(s.VisitorRate, 2*s.VisitorRate)
 	s.narrows = newBuckets(s.NarrowRate, 2*s.NarrowRate)
 	s.bodies = semaphore.NewWeighted(s.Bodies)
+	s.reads = newBuckets(5*s.ChoiceRate, 50*s.ChoiceRate)
 	s.chooses = newBuckets(s.ChoiceRate, 20*s.ChoiceRate)
 	api := humago.New(humaMux{s}, s.humaConfig())
 	api.UseMiddleware(s.bound)

@@ -26,7 +26,7 @@ func (s *server) registerConsent(api huma.API) {
 		Method: http.MethodGet, Path: "/v1/consent", OperationID: "get-consent", Tags: []string{"consent"},
 		Summary:     "What a person chose, and what holds now",
 		Description: "Needs a proof of the person. A person who is not known has chosen nothing.",
-		Errors:      []int{401, 403, 503},
+		Errors:      []int{401, 403, 429, 503},
 	}, withKey)), s.getConsent)
 }
 
@@ -299,6 +299,10 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 	out.Body.History = []historyRecord{}
 	if !known {
 		return out, nil
+	}
+	if x.key.Kind != auth.Secret && !s.reads.take(string(t[:]), 1, s.Now()) {
+		s.metrics.limited.Inc()
+		return nil, tooMany
 	}
 	records, err := s.Choices.History(ctx, t)
 	if err != nil {

@@ -200,6 +200,26 @@ func TestNobodyLearnsWhoIsKnown(t *testing.T) {
 	}
 }
 
+// Reading one's choices back costs a read of each, so it is bounded by the person,
+// too.
+func TestReadingChoicesIsBounded(t *testing.T) {
+	now := time.Now()
+	h := newHouse(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	h.give("anna")
+	h.give("ben")
+	read := func(user string) *answer {
+		return h.do("GET", "/v1/consent?user_id="+user, "", key(h.write), shopToken(h.shopToken(user)))
+	}
+	for range 50 {
+		read("anna").status(200)
+	}
+	read("anna").problem(429, codeTooMany).without("history")
+	read("ben").status(200)
+	h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200)
+	now = now.Add(time.Second)
+	read("anna").status(200)
+}
+
 // A batch of more than a burst passes, and what comes after it waits for all of
 // it: a batch that could never pass would be sent for ever.
 func TestBucketsOweWhatALargeBatchTook(t *testing.T) {
