@@ -33,11 +33,19 @@
 // that of somebody unknown does not. A secret key is needed for the figures at
 // /metrics, some of which move with what is known.
 //
+// # Bounds
+//
+// Visitors are bounded by the source. Public keys are bounded, secret ones are
+// not: unproven refusals by the source, choices and reading them back by the
+// person, bodies in flight by their bytes. What is refused so is answered 429 or
+// 503 with Retry-After.
+//
 // # Errors
 //
 // All errors are problem details (RFC 9457) made in one place, say what to do,
 // and carry a request id under which the log has the cause. They never repeat
-// what was sent.
+// what was sent. Each is counted by its code in accord_http_problems_total; what
+// is wrong with one event of many, with the events (accord_collect_total).
 //
 // Promises kept here: 1 (unproven, nobody widens a consent or gets a personal
 // answer), 3 in part (answers are never cached: Cache-Control: no-store), 5 (a

@@ -107,8 +107,10 @@ func (s *server) handle(pattern string, handler func(x *exchange, r *http.Reques
 		h["Content-Security-Policy"] = hPolicy
 		h["Referrer-Policy"] = hReferrer
 		defer func() {
+			if x.held > 0 {
+				s.bodies.Release(x.held)
+			}
 			x.recovered(recover())
-			s.bodies.Release(x.held)
 			rt.metrics.done(x.status, time.Since(begun))
 			*x = exchange{}
 			exchanges.Put(x)
