@@ -323,7 +323,9 @@ func (c *crash) checkAfterStart(base string) {
 }
 
 // verify counts what is held of every acknowledged event.
-func (c *crash) verify() { c.verifyPeople(identity.UserID, func(u int) string { return fmt.Sprintf("user-%d", u) }, 50) }
+func (c *crash) verify() {
+	c.verifyPeople(identity.UserID, func(u int) string { return fmt.Sprintf("user-%d", u) }, 50)
+}
 
 // verifyPeople opens the directory and compares what is held of some people with
 // what was acknowledged.
