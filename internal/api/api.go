@@ -8,7 +8,7 @@
 // /openapi.json.
 //
 //	handler, err := api.New(api.Config{…})
-//	server := api.Server(handler)
+//	server := api.Server(handler, registry, logger)
 //	server.Addr = "127.0.0.1:8080"
 //	err = server.ListenAndServe()
 //
@@ -21,17 +21,31 @@
 // a token that the shop signed (Accord-Shop-Token), which Segment's clients can
 // put into context.accord.visitor and context.accord.shop_token. A proof that
 // does not hold is refused with 401, except on Segment's routes, where a 401
-// would lose the whole batch: there it counts as no proof.
+// would lose the whole batch: there it counts as no proof. A batch may hold several
+// proofs; the last eight of each kind count, each for its own person.
 //
 // Without a proof nobody gets a personal answer, reads a choice or a receipt, or
 // widens a consent. They can narrow one, since that protects the person, and
-// the answer does not say whether the person is known.
+// neither the answer nor its time says whether the person is known: it is bounded
+// by the source before anybody is looked up, and answered on a grid of 100 ms.
+// That holds as long as the log takes a choice within a tick; where it is slower,
+// full or away, the narrowing of somebody known takes a tick more or fails, and
+// that of somebody unknown does not. A secret key is needed for the figures at
+// /metrics, some of which move with what is known.
+//
+// # Bounds
+//
+// Visitors are bounded by the source. Public keys are bounded, secret ones are
+// not: unproven refusals by the source, choices and reading them back by the
+// person, bodies in flight by their bytes. What is refused so is answered 429 or
+// 503 with Retry-After.
 //
 // # Errors
 //
 // All errors are problem details (RFC 9457) made in one place, say what to do,
 // and carry a request id under which the log has the cause. They never repeat
-// what was sent.
+// what was sent. Each is counted by its code in accord_http_problems_total; what
+// is wrong with one event of many, with the events (accord_collect_total).
 //
 // Promises kept here: 1 (unproven, nobody widens a consent or gets a personal
 // answer), 3 in part (answers are never cached: Cache-Control: no-store), 5 (a
@@ -45,6 +59,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"time"
@@ -53,6 +68,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/semaphore"
 
 	"accord/internal/consent"
 	"accord/internal/declare"
@@ -96,8 +112,13 @@ type Config struct {
 	// NarrowRate is how many unproven refusals a source may send a second, and
 	// twice as many at once. Optional: 50.
 	NarrowRate float64
+	// Bodies is how many bytes of bodies may be in memory at once for callers
+	// without a secret key in the header, each counted as the most that its route
+	// takes. Optional: 256 MiB.
+	Bodies int64
 	// ChoiceRate is how many choices a person may make a second with a public key,
-	// and twenty times as many at once. Optional: 1.
+	// and twenty times as many at once; they may read five times as many back, and
+	// fifty times at once. Optional: 1.
 	ChoiceRate float64
 }
 
@@ -111,6 +132,8 @@ type server struct {
 	visits  *buckets
 	narrows *buckets
 	chooses *buckets
+	reads   *buckets // of what a person chose: each reads all of it from the log
+	bodies  *semaphore.Weighted
 	// complaints bounds how many faults are logged as errors.
 	complaints bucket
 	openapi    []byte
@@ -125,6 +148,8 @@ func New(c Config) (http.Handler, error) {
 	s.metrics = newMetrics(s.Metrics)
 	s.visits = newBuckets(s.VisitorRate, 2*s.VisitorRate)
 	s.narrows = newBuckets(s.NarrowRate, 2*s.NarrowRate)
+	s.bodies = semaphore.NewWeighted(s.Bodies)
+	s.reads = newBuckets(5*s.ChoiceRate, 50*s.ChoiceRate)
 	s.chooses = newBuckets(s.ChoiceRate, 20*s.ChoiceRate)
 	api := humago.New(humaMux{s}, s.humaConfig())
 	api.UseMiddleware(s.bound)
@@ -141,7 +166,13 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	metrics := promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
-	s.handle("GET /metrics", func(x *exchange, r *http.Request) { metrics.ServeHTTP(x, r) })
+	s.handle("GET /metrics", func(x *exchange, r *http.Request) {
+		if err := x.enter(r, withSecret); err != nil {
+			x.fail(err)
+			return
+		}
+		metrics.ServeHTTP(x, r)
+	})
 	s.handle("/", s.other)
 	return s.mux, nil
 }
@@ -171,22 +202,29 @@ func (s *server) complete() error {
 	if s.NarrowRate <= 0 {
 		s.NarrowRate = 50
 	}
+	if s.Bodies <= 0 {
+		s.Bodies = 256 << 20
+	}
 	if s.ChoiceRate <= 0 {
 		s.ChoiceRate = 1
 	}
 	return nil
 }
 
-// Server returns an http.Server for handler with every wait bounded. Set its
-// Addr or give it a listener.
-func Server(handler http.Handler) *http.Server {
+// Server returns an http.Server for handler with every wait bounded: a handler
+// that answers for longer moves its own write deadline. What the server itself
+// complains of is counted in metrics, and faults of the program go to logger.
+// Set its Addr or give it a listener.
+func Server(handler http.Handler, metrics prometheus.Registerer, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ConnContext:       connContext,
+		ErrorLog:          log.New(newErrorLog(metrics, logger), "", 0),
 	}
 }
 

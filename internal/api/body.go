@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"accord/internal/auth"
 )
 
 // What a body may take, unfolded, in bytes. The first two are Segment's.
@@ -40,6 +42,24 @@ func (b *body) release() {
 	}
 	b.folded.Reset(nil)
 	bodies.Put(b)
+}
+
+// crowded refuses a body before any of it is read.
+var crowded = problem(http.StatusServiceUnavailable, codeBusy,
+	"Too many bodies are on their way in just now. Send the same request again after the seconds that Retry-After names; nothing was kept of it.").later(1)
+
+// body reads a body of at most limit bytes where there is room for it. Whoever
+// has a public key, or none yet, shares the room, so that no flood of theirs
+// takes the memory, and none of it keeps the shop's own servers out.
+func (x *exchange) body(r *http.Request, limit int) (*body, error) {
+	if x.key.Kind != auth.Secret {
+		if !x.server.bodies.TryAcquire(int64(limit)) {
+			x.server.metrics.limited.Inc()
+			return nil, crowded
+		}
+		x.held = int64(limit) // until the exchange ends
+	}
+	return readBody(r, limit)
 }
 
 // readBody reads and unfolds a body of at most limit bytes. Gzip is known by its

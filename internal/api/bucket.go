@@ -16,8 +16,10 @@ type bucket struct {
 	since time.Time // guarded by mu; zero until the first take
 }
 
-// take reports whether it may happen at now.
-func (b *bucket) take(now time.Time) bool {
+// take reports whether it may happen at now, n times at once. A bucket with
+// something left gives all n and owes what it does not have, so that a batch of
+// more than a burst passes and those after it wait.
+func (b *bucket) take(n int, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.since.IsZero() {
@@ -29,7 +31,7 @@ func (b *bucket) take(now time.Time) bool {
 	if b.left < 1 {
 		return false
 	}
-	b.left--
+	b.left -= float64(n)
 	return true
 }
 
@@ -57,9 +59,9 @@ func newBuckets(rate, burst float64) *buckets {
 	return &buckets{rate: rate, burst: burst, by: map[string]*bucket{}}
 }
 
-func (b *buckets) take(who string, now time.Time) bool {
+func (b *buckets) take(who string, n int, now time.Time) bool {
 	one := b.of(who, now)
-	return one != nil && one.take(now)
+	return one != nil && one.take(n, now)
 }
 
 // of returns a bucket, nil where there is no room for one.

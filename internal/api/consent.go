@@ -26,7 +26,7 @@ func (s *server) registerConsent(api huma.API) {
 		Method: http.MethodGet, Path: "/v1/consent", OperationID: "get-consent", Tags: []string{"consent"},
 		Summary:     "What a person chose, and what holds now",
 		Description: "Needs a proof of the person. A person who is not known has chosen nothing.",
-		Errors:      []int{401, 403, 503},
+		Errors:      []int{401, 403, 429, 503},
 	}, withKey)), s.getConsent)
 }
 
@@ -78,7 +78,9 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	out := &putConsentOutput{}
 	out.Body.Choices, out.Body.Accepted = in.Body.Choices, s.Now().UTC().Truncate(time.Millisecond)
 	if proof == identity.Unproven {
+		begun := time.Now()
 		err = s.narrow(ctx, x, id, cs)
+		level(ctx, begun)
 	} else {
 		err = s.record(ctx, x, id, proof, cs, out)
 	}
@@ -186,14 +188,41 @@ func (s *server) mayChoose(x *exchange, t identity.Token, p identity.Proof) bool
 	switch {
 	case x.key.Kind == auth.Secret:
 	case p == identity.Unproven:
-		ok = s.narrows.take(x.key.Source, s.Now())
+		return s.mayDeny(x, 1)
 	default:
-		ok = s.chooses.take(string(t[:]), s.Now())
+		ok = s.chooses.take(string(t[:]), 1, s.Now())
 	}
 	if !ok {
 		s.metrics.limited.Inc()
 	}
 	return ok
+}
+
+// mayDeny bounds how many people's choices a source may narrow without a proof.
+// It is asked before anybody is looked up, so that its answer tells nothing.
+func (s *server) mayDeny(x *exchange, people int) bool {
+	if x.key.Kind == auth.Secret || s.narrows.take(x.key.Source, people, s.Now()) {
+		return true
+	}
+	s.metrics.limited.Inc()
+	return false
+}
+
+// narrowTick is the grid on which unproven narrowings are answered. It is wider
+// than the disk takes for a choice that changes something, and narrower than
+// anybody minds who clicks a banner away.
+const narrowTick = 100 * time.Millisecond
+
+// level waits for the next tick after begun: a narrowing of somebody who is known
+// waits for the disk and one of somebody unknown does not, and the time of the
+// answer must not tell which it was.
+func level(ctx context.Context, begun time.Time) {
+	tick := time.NewTimer(narrowTick - time.Since(begun)%narrowTick)
+	defer tick.Stop()
+	select {
+	case <-tick.C:
+	case <-ctx.Done():
+	}
 }
 
 var tooMany = problem(http.StatusTooManyRequests, codeTooMany,
@@ -270,6 +299,10 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 	out.Body.History = []historyRecord{}
 	if !known {
 		return out, nil
+	}
+	if x.key.Kind != auth.Secret && !s.reads.take(string(t[:]), 1, s.Now()) {
+		s.metrics.limited.Inc()
+		return nil, tooMany
 	}
 	records, err := s.Choices.History(ctx, t)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"accord/internal/consent"
@@ -167,20 +168,125 @@ func TestChoosingIsBounded(t *testing.T) {
 	change("emil", 0).status(200)
 }
 
+// TestNobodyLearnsWhoIsKnown: with a public key and a drained bucket, a refusal
+// for somebody who consents and one for somebody unknown look the same, on every
+// route.
+func TestNobodyLearnsWhoIsKnown(t *testing.T) {
+	now := time.Now()
+	h := newHouse(t, func(c *Config) { c.NarrowRate = 1; c.Now = func() time.Time { return now } })
+	h.give("anna")
+	refuse := func(path, user string) int {
+		event := `{"type":"track","event":"Product Viewed","userId":"` + user + `","context":{"consent":{"categoryPreferences":{"personalization":false}}}}`
+		switch path {
+		case "batch":
+			event = `{"batch":[` + event + `]}`
+		case "consent":
+			return h.do("PUT", "/v1/consent", choose(`{"user_id":"`+user+`"}`, `{"personalization":"refused"}`), key(h.write)).code
+		}
+		return h.do("POST", "/v1/"+path, event, key(h.write)).code
+	}
+	refuse("consent", "junk-1") // leaves one of two
+	for n, path := range []string{"track", "batch", "consent"} {
+		for _, user := range []string{"anna", "nobody-knows"} {
+			want := 429
+			if n == 0 && user == "anna" {
+				want = 200 // the last one
+			}
+			if got := refuse(path, user); got != want {
+				t.Errorf("%s of %s: %d, want %d", path, user, got, want)
+			}
+		}
+		h.give("anna")
+	}
+}
+
+// Reading one's choices back costs a read of each, so it is bounded by the person,
+// too.
+func TestReadingChoicesIsBounded(t *testing.T) {
+	now := time.Now()
+	h := newHouse(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	h.give("anna")
+	h.give("ben")
+	read := func(user string) *answer {
+		return h.do("GET", "/v1/consent?user_id="+user, "", key(h.write), shopToken(h.shopToken(user)))
+	}
+	for range 50 {
+		read("anna").status(200)
+	}
+	read("anna").problem(429, codeTooMany).without("history")
+	read("ben").status(200)
+	h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200)
+	now = now.Add(time.Second)
+	read("anna").status(200)
+}
+
+// A batch of more than a burst passes, and what comes after it waits for all of
+// it: a batch that could never pass would be sent for ever.
+func TestBucketsOweWhatALargeBatchTook(t *testing.T) {
+	now := time.Now()
+	b := newBuckets(1, 2)
+	if !b.take("web", 10, now) || b.take("web", 1, now.Add(8*time.Second)) {
+		t.Error("ten at once of a burst of two")
+	}
+	if !b.take("web", 1, now.Add(9*time.Second)) {
+		t.Error("what was owed is not paid after nine seconds")
+	}
+}
+
+// TestUnprovenNarrowingsTakeTheSameTime: what is known and what is not, the
+// refused and the recorded answer on the same grid.
+func TestUnprovenNarrowingsTakeTheSameTime(t *testing.T) {
+	for work, want := range map[time.Duration]time.Duration{
+		0: narrowTick, 600 * time.Microsecond: narrowTick, narrowTick - 1: narrowTick, narrowTick + 1: 2 * narrowTick,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			<-time.After(work)
+			level(t.Context(), begun)
+			if took := time.Since(begun); took != want {
+				t.Errorf("work of %v is answered after %v, want %v", work, took, want)
+			}
+		})
+	}
+}
+
+// On both ways in a narrowing without a proof waits for the tick.
+func TestUnprovenNarrowingsWaitForTheTick(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	event := `{"type":"track","event":"Product Viewed","userId":"anna","context":{"consent":{"categoryPreferences":{"personalization":false}}}}`
+	for _, user := range []string{"anna", "nobody-knows"} {
+		for name, send := range map[string]func(){
+			"a choice": func() {
+				h.do("PUT", "/v1/consent", choose(`{"user_id":"`+user+`"}`, `{"personalization":"withdrawn"}`), key(h.write)).status(200)
+			},
+			"an event": func() {
+				h.do("POST", "/v1/track", strings.ReplaceAll(event, "anna", user), key(h.write)).status(200)
+			},
+		} {
+			begun := time.Now()
+			send()
+			if took := time.Since(begun); took < narrowTick {
+				t.Errorf("%s of %s is answered after %v, before the tick", name, user, took)
+			}
+		}
+	}
+}
+
 // Buckets that are as new are forgotten; where all are in use, a newcomer waits.
 func TestBucketsAreBounded(t *testing.T) {
 	now := time.Now()
 	b := newBuckets(1, 1)
 	for n := range maxBuckets {
-		if !b.take(fmt.Sprint(n), now) {
+		if !b.take(fmt.Sprint(n), 1, now) {
 			t.Fatal("no room for number", n)
 		}
 	}
-	if b.take("one more", now) || len(b.by) != maxBuckets {
+	if b.take("one more", 1, now) || len(b.by) != maxBuckets {
 		t.Errorf("%d buckets", len(b.by))
 	}
 	now = now.Add(2 * time.Second)
-	if !b.take("one more", now) || len(b.by) != 1 {
+	if !b.take("one more", 1, now) || len(b.by) != 1 {
 		t.Errorf("%d buckets after all are as new", len(b.by))
 	}
 }
@@ -286,9 +392,9 @@ func TestPutConsentRefuses(t *testing.T) {
 	}{
 		"nothing":                   {``, h.secret, 400, codeInvalid},
 		"no JSON":                   {`{"person"`, h.secret, 400, codeBadJSON},
-		"invalid UTF-8":             {"{\"person\":{\"user_id\":\"\xff\"},\"choices\":{\"newsletter\":\"refused\"}}", h.secret, 400, codeBadJSON},
+		"invalid UTF-8":             {"{\"person\":{\"user_id\":\"\xff\"},\"choices\":{\"newsletter\":\"refused\"}}", h.secret, 400, codeBadUTF8},
 		"a name twice":              {`{"person":` + anna + `,"person":` + anna + `,"choices":{"newsletter":"refused"}}`, h.secret, 400, codeBadJSON},
-		"an unknown member":         {`{"person":` + anna + `,"choices":{"newsletter":"refused"},"admin":true}`, h.secret, 422, codeInvalid},
+		"an unknown member":         {`{"person":` + anna + `,"choices":{"newsletter":"refused"},"admin":true}`, h.secret, 422, codeUnknown},
 		"no person":                 {`{"choices":{"newsletter":"refused"}}`, h.secret, 422, codeInvalid},
 		"an empty person":           {choose(`{}`, `{"newsletter":"refused"}`), h.secret, 422, codeInvalid},
 		"two names":                 {choose(`{"user_id":"a","anonymous_id":"b"}`, `{"newsletter":"refused"}`), h.secret, 422, codeInvalid},

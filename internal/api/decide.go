@@ -72,7 +72,7 @@ func (s *server) decideOne(x *exchange, r *http.Request) error {
 	if err := x.enter(r, withKey); err != nil {
 		return err
 	}
-	b, err := readBody(r, maxDecide)
+	b, err := x.body(r, maxDecide)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type exchange struct {
 	status int    // 0 until the header was written
 	id     string // made when first asked for
 
+	held int64 // of the server's bodies
+
 	key     auth.Key
 	speaker identity.Speaker
 	// visitor and user are the ids that the speaker proved, as they are in
@@ -105,6 +107,9 @@ func (s *server) handle(pattern string, handler func(x *exchange, r *http.Reques
 		h["Content-Security-Policy"] = hPolicy
 		h["Referrer-Policy"] = hReferrer
 		defer func() {
+			if x.held > 0 {
+				s.bodies.Release(x.held)
+			}
 			x.recovered(recover())
 			rt.metrics.done(x.status, time.Since(begun))
 			*x = exchange{}

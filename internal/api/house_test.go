@@ -157,7 +157,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	handler, err := New(h.config)
 	must(t, err)
 	h.http = httptest.NewUnstartedServer(nil)
-	h.http.Config = Server(handler)
+	h.http.Config = Server(handler, h.registry, h.config.Logger)
 	h.http.Start()
 	t.Cleanup(h.http.Close)
 	return h
@@ -189,7 +189,7 @@ func (h *house) shopToken(user string) string {
 func signed(t testing.TB, key ed25519.PrivateKey, user string, from, to time.Time) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.RegisteredClaims{
-		Subject: user, IssuedAt: jwt.NewNumericDate(from), ExpiresAt: jwt.NewNumericDate(to),
+		Subject: user, Audience: jwt.ClaimStrings{identity.Audience}, IssuedAt: jwt.NewNumericDate(from), ExpiresAt: jwt.NewNumericDate(to),
 	}).SignedString(key)
 	must(t, err)
 	return token
@@ -320,8 +320,13 @@ func (h *house) give(user string) {
 // metric returns the sum of a counter over the labels that are given.
 func (h *house) metric(name string, labels ...string) (sum float64) {
 	h.t.Helper()
-	families, err := h.registry.Gather()
-	must(h.t, err)
+	return metric(h.t, h.registry, name, labels...)
+}
+
+func metric(t *testing.T, registry *prometheus.Registry, name string, labels ...string) (sum float64) {
+	t.Helper()
+	families, err := registry.Gather()
+	must(t, err)
 	for _, f := range families {
 		if f.GetName() != name {
 			continue

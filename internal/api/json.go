@@ -4,6 +4,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,7 +12,12 @@ import (
 
 func marshal(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.Deterministic(true)) }
 
-func unmarshal(b []byte, v any) error { return json.Unmarshal(b, v) }
+func unmarshal(b []byte, v any) error {
+	if !utf8.Valid(b) {
+		return badUTF8
+	}
+	return json.Unmarshal(b, v)
+}
 
 func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 

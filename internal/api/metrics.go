@@ -1,6 +1,7 @@
 package api
 
 import (
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ type metrics struct {
 	badKeys, badOrigins   prometheus.Counter
 	badVisitors, badShops prometheus.Counter
 	limited, panics       prometheus.Counter
+	problems              *prometheus.CounterVec
 }
 
 // The labels of a proof that does not hold.
@@ -42,15 +44,18 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"route"}),
 		limited: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "accord_http_limited_total", Help: "Requests refused because a source asked too often.",
+			Name: "accord_http_limited_total", Help: "Requests refused because a source asked too often, or too many bodies were on their way.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_panics_total", Help: "Requests that hit a fault of the program.",
 		}),
 	}
+	m.problems = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "accord_http_problems_total", Help: "Requests that were answered with a problem, by the problem's code.",
+	}, []string{"code"})
 	m.badKeys, m.badOrigins = refused.WithLabelValues("key"), refused.WithLabelValues("origin")
 	m.badVisitors, m.badShops = proofs.WithLabelValues(proofVisitor), proofs.WithLabelValues(proofShop)
-	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.panics)
+	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.panics, m.problems)
 	return m
 }
 
@@ -84,6 +89,42 @@ func (m *routeMetrics) done(status int, took time.Duration) {
 	}
 	(*c).Inc()
 	m.latency.Observe(took.Seconds())
+}
+
+// errorLog takes what net/http logs about connections. Most of it names the
+// address of a caller, which is personal data, so it is counted by kind and
+// dropped; only faults of the program and of the listener are told.
+type errorLog struct {
+	kinds  *prometheus.CounterVec
+	logger *slog.Logger
+}
+
+func newErrorLog(r prometheus.Registerer, logger *slog.Logger) *errorLog {
+	c := &errorLog{logger: logger, kinds: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "accord_http_server_errors_total", Help: "What the HTTP server complained of outside of requests, by kind.",
+	}, []string{"kind"})}
+	r.MustRegister(c.kinds)
+	return c
+}
+
+// Write takes one line.
+func (c *errorLog) Write(line []byte) (int, error) {
+	kind, text := "other", ""
+	switch s := strings.TrimSpace(string(line)); {
+	case strings.HasPrefix(s, "http: TLS handshake error"):
+		kind = "tls"
+	case strings.HasPrefix(s, "http: Accept error"):
+		kind, text = "accept", s // names our own address only
+	case strings.HasPrefix(s, "http: panic serving "):
+		kind = "panic"
+		_, text, _ = strings.Cut(s, ": panic serving ")
+		_, text, _ = strings.Cut(text, ": ") // after the caller's address
+	}
+	c.kinds.WithLabelValues(kind).Inc()
+	if text != "" {
+		c.logger.Error("the HTTP server complained", "kind", kind, "error", text)
+	}
+	return len(line), nil
 }
 
 // methodOf returns the method of a mux pattern, "" for one that takes all.

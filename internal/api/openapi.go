@@ -46,7 +46,14 @@ func (s *server) describe(api huma.API, op huma.Operation, need access, in, out 
 
 // responses describes a good answer and the problems that may come instead.
 func responses(registry huma.Registry, text string, out *huma.Schema, codes ...int) map[string]*huma.Response {
-	all := map[string]*huma.Response{"200": {Description: text, Content: map[string]*huma.MediaType{"application/json": {Schema: out}}}}
+	all := problems(registry, codes...)
+	all["200"] = &huma.Response{Description: text, Content: map[string]*huma.MediaType{"application/json": {Schema: out}}}
+	return all
+}
+
+// problems describes the problems that may come.
+func problems(registry huma.Registry, codes ...int) map[string]*huma.Response {
+	all := map[string]*huma.Response{}
 	bad := registry.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	for _, code := range codes {
 		all[strconv.Itoa(code)] = &huma.Response{
@@ -60,8 +67,8 @@ func responses(registry huma.Registry, text string, out *huma.Schema, codes ...i
 // proofParameters are the header fields that prove who speaks.
 func proofParameters() []*huma.Param {
 	return []*huma.Param{
-		{Name: headerVisitor, In: "header", Description: "A visitor token of this server, from POST /v1/visitor: proves an anonymous id", Schema: &huma.Schema{Type: "string"}},
-		{Name: headerShop, In: "header", Description: "A JWT that the shop signed: proves a user id", Schema: &huma.Schema{Type: "string"}},
+		{Name: headerVisitor, In: "header", Description: "A visitor token of this server, from POST /v1/visitor: proves an anonymous id for 13 months", Schema: &huma.Schema{Type: "string"}},
+		{Name: headerShop, In: "header", Description: "A JWT that the shop signed: proves the user id in sub. aud is \"accord\" or the controller's id; iat and exp are a day apart at most", Schema: &huma.Schema{Type: "string"}},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/danielgtaylor/huma/v2/validation"
 )
 
 // Problem is how every error leaves: problem details as in RFC 9457. It says
@@ -37,24 +38,26 @@ type Fault struct {
 
 // The codes of problems. They are part of the API.
 const (
-	codeInvalid     = "invalid"     // the request is not as the schema says
-	codeBadJSON     = "bad_json"    // the body is no JSON, or not in UTF-8
-	codeBadGzip     = "bad_gzip"    // the body is no whole gzip stream
-	codeTooLarge    = "too_large"   // the body is over its limit
-	codeNoKey       = "no_key"      // no API key came with the request
-	codeBadKey      = "bad_key"     // the API key is not known or has ended
-	codeKeyKind     = "secret_only" // a write key where a secret key is needed
-	codeOrigin      = "origin"      // the key is not for pages of this origin
-	codeBadProof    = "bad_proof"   // a proof came that does not hold
-	codeUnproven    = "unproven"    // the request needs a proof and has none
-	codePurpose     = "purpose"     // the purpose cannot be used so
-	codeNotFound    = "not_found"   // nothing there, or nothing for whoever asks
-	codeMethod      = "method"      // the path does not take the method
-	codeTooMany     = "too_many"    // asked too often
-	codeBusy        = "busy"        // the log takes no more just now
-	codeUnavailable = "unavailable" // something beneath does not answer
-	codeInternal    = "internal"    // a fault of the server
-	codeUnreadable  = "body_unread" // the body ended too early or too late
+	codeInvalid     = "invalid"       // the request is not as the schema says
+	codeUnknown     = "unknown_field" // a member that the schema does not have
+	codeBadJSON     = "bad_json"      // the body is no JSON
+	codeBadUTF8     = "bad_utf8"      // the body is not in UTF-8
+	codeBadGzip     = "bad_gzip"      // the body is no whole gzip stream
+	codeTooLarge    = "too_large"     // the body is over its limit
+	codeNoKey       = "no_key"        // no API key came with the request
+	codeBadKey      = "bad_key"       // the API key is not known or has ended
+	codeKeyKind     = "secret_only"   // a write key where a secret key is needed
+	codeOrigin      = "origin"        // the key is not for pages of this origin
+	codeBadProof    = "bad_proof"     // a proof came that does not hold
+	codeUnproven    = "unproven"      // the request needs a proof and has none
+	codePurpose     = "purpose"       // the purpose cannot be used so
+	codeNotFound    = "not_found"     // nothing there, or nothing for whoever asks
+	codeMethod      = "method"        // the path does not take the method
+	codeTooMany     = "too_many"      // asked too often
+	codeBusy        = "busy"          // the log takes no more just now
+	codeUnavailable = "unavailable"   // something beneath does not answer
+	codeInternal    = "internal"      // a fault of the server
+	codeUnreadable  = "body_unread"   // the body ended too early or too late
 )
 
 // Error makes a Problem an error.
@@ -91,6 +94,9 @@ func invalid(location, message string) *Problem {
 	return p
 }
 
+// badUTF8 is a body that may be JSON otherwise.
+var badUTF8 = problem(http.StatusBadRequest, codeBadUTF8, "The body has bytes that are not UTF-8. Nothing of it was kept.")
+
 // problemOf turns any error into a problem.
 func (s *server) problemOf(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
@@ -122,8 +128,9 @@ func (x *exchange) fail(err error) {
 	x.Write(body) //nolint:errcheck // the client is gone
 }
 
-// stamp gives the problem the request's id and logs its cause.
+// stamp gives the problem the request's id, counts it, and logs its cause.
 func (x *exchange) stamp(p *Problem) {
+	x.server.metrics.problems.WithLabelValues(p.Code).Inc()
 	p.RequestID = x.requestID()
 	x.Header().Set("X-Request-Id", p.RequestID)
 	if p.Status == http.StatusUnauthorized {
@@ -135,7 +142,7 @@ func (x *exchange) stamp(p *Problem) {
 	level := slog.LevelError
 	// A full queue and a client that went away are not the server's faults, and
 	// a fault that hits every request need not be told for each.
-	if p.Code == codeBusy || x.ctx.Err() != nil || !x.server.complaints.take(time.Now()) {
+	if p.Code == codeBusy || x.ctx.Err() != nil || !x.server.complaints.take(1, time.Now()) {
 		level = slog.LevelDebug
 	}
 	x.server.Logger.Log(x.ctx, level, "a request failed", "request_id", p.RequestID, "route", x.route.pattern, "error", p.cause)
@@ -175,7 +182,7 @@ func fromHuma(status int, message string, errs []error) *Problem {
 	}
 	if status == http.StatusBadRequest {
 		p.Code = codeBadJSON
-		p.Detail = "The body is not JSON in UTF-8, or names a field twice. See errors for the place."
+		p.Detail = "The body is not JSON, or names a field twice. See errors for the place."
 	}
 	for _, err := range errs {
 		if err == nil {
@@ -184,6 +191,12 @@ func fromHuma(status int, message string, errs []error) *Problem {
 		f := Fault{Message: err.Error()}
 		if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
 			f = Fault{Location: d.Location, Message: d.Message}
+		}
+		switch f.Message {
+		case badUTF8.Detail:
+			return badUTF8
+		case validation.MsgUnexpectedProperty:
+			p.Code = codeUnknown
 		}
 		p.Errors = append(p.Errors, f)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json/jsontext"
@@ -53,6 +54,9 @@ func parseDecide(b []byte, now time.Time) (who identity.Identifier, ask decide.A
 		if _, err := r.dec.ReadToken(); err != io.EOF {
 			q.err = badBody("something follows the end of the object")
 		}
+	}
+	if q.err != nil && !utf8.Valid(b) {
+		q.err = badUTF8
 	}
 	if q.err == nil && q.named {
 		who, q.err = q.person.identifier("body.person")
@@ -213,7 +217,9 @@ func (q *question) items(location string, into *[]string) {
 // unknown refuses a member by its place, not by its name: names may be personal
 // where somebody mixed them up with values.
 func (q *question) unknown(location string) {
-	q.err = invalid(location, "has a member that the API does not know")
+	p := invalid(location, "has a member that the API does not know")
+	p.Code = codeUnknown
+	q.err = p
 }
 
 // broken finds out why the decoder goes no further.
@@ -230,7 +236,7 @@ func (q *question) cause(err error) error {
 }
 
 func badBody(why string) *Problem {
-	return problem(http.StatusBadRequest, codeBadJSON, "The body is not one JSON object in UTF-8: "+why+".")
+	return problem(http.StatusBadRequest, codeBadJSON, "The body is not one JSON object: "+why+".")
 }
 
 // productID describes a product's id to huma.

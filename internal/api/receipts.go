@@ -37,7 +37,7 @@ func (s *server) registerReceipts(api huma.API) {
 		Summary:     "Why an answer was what it was",
 		Description: "The receipt as it left with the answer, byte for byte. For the person it is about, and for a secret key.",
 		Parameters:  []*huma.Param{{Name: "id", In: "path", Required: true, Description: "The receipt's id", Schema: &huma.Schema{Type: "string"}}},
-	}, withKey, nil, reflect.TypeFor[decide.Receipt](), 401, 404, 503)
+	}, withKey, nil, reflect.TypeFor[decide.Receipt](), 401, 403, 404, 500, 503)
 }
 
 func (s *server) receipt(x *exchange, r *http.Request) ([]byte, error) {

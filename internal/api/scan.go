@@ -2,24 +2,24 @@ package api
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"accord/internal/identity"
 )
 
 // claims are what a collected body says about who sends it, for clients that
 // cannot set header fields.
 type claims struct {
-	writeKey string // top level
-	visitor  string // context.accord.visitor
-	shop     string // context.accord.shop_token
+	writeKey string   // top level
+	visitors []string // context.accord.visitor, each once: the last MaxProven
+	shops    []string // context.accord.shop_token, likewise
 }
 
 // maxClaim bounds a claim in bytes. A shop token is the longest.
 const maxClaim = 4096
-
-// proofs reports whether both kinds of proof were found.
-func (c *claims) proofs() bool { return c.visitor != "" && c.shop != "" }
 
 // reader is a decoder of a body in memory, used again.
 type reader struct {
@@ -50,8 +50,9 @@ func mayProve(b []byte) bool { return bytes.Contains(b, []byte(`"accord"`)) }
 var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 // scan reads the claims of a body. Official clients put the context into each
-// event of a batch, so the first event that has a proof of a kind gives it for
-// all: a request has one speaker. It reports false for a body that is not an
+// event of a batch, and a batch that waited in a browser may hold a proof that
+// has ended before one that holds, or those of several people: the last few are
+// kept for the one speaker that a request has. It reports false for a body that is not an
 // object in JSON, as far as it was read: with needKey and no proofs to look for,
 // the scan ends at the key.
 func scan(b []byte, needKey bool) (c claims, ok bool) {
@@ -139,6 +140,30 @@ func (r *reader) text(s *string) bool {
 	return true
 }
 
+// proof adds a string to those that are known, and passes over any other value.
+// Most events of a batch repeat the one before.
+func (r *reader) proof(list *[]string) bool {
+	if r.dec.PeekKind() != '"' {
+		return r.dec.SkipValue() == nil
+	}
+	v, err := r.dec.ReadValue()
+	if err != nil {
+		return false
+	}
+	if n := len(*list); n > 0 && string(v[1:len(v)-1]) == (*list)[n-1] {
+		return true
+	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	if err != nil || len(b) == 0 || len(b) > maxClaim || slices.Contains(*list, string(b)) {
+		return true
+	}
+	if len(*list) == identity.MaxProven {
+		*list = slices.Delete(*list, 0, 1)
+	}
+	*list = append(*list, string(b))
+	return true
+}
+
 func (r *reader) context(c *claims) bool {
 	if r.dec.PeekKind() != '{' {
 		return r.dec.SkipValue() == nil
@@ -150,9 +175,9 @@ func (r *reader) context(c *claims) bool {
 		return r.members(func(name string) bool {
 			switch name {
 			case "visitor":
-				return r.text(&c.visitor)
+				return r.proof(&c.visitors)
 			case "shop_token":
-				return r.text(&c.shop)
+				return r.proof(&c.shops)
 			}
 			return r.dec.SkipValue() == nil
 		})
@@ -167,7 +192,7 @@ func (r *reader) batch(c *claims) bool {
 		return false
 	}
 	for r.dec.PeekKind() != ']' {
-		if r.dec.PeekKind() != '{' || c.proofs() {
+		if r.dec.PeekKind() != '{' {
 			if r.dec.SkipValue() != nil {
 				return false
 			}

@@ -68,7 +68,17 @@ func TestSegmentRoutes(t *testing.T) {
 			}
 		}
 	}
-	h.do("POST", "/v1/import", `{}`, basic(h.write)).problem(404, codeNotFound)
+	for short, kind := range map[string]string{
+		"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch", "import": "batch", "import/": "batch",
+	} {
+		body := `{"userId":"anna","batch":[]}`
+		h.do("POST", "/v1/"+short, zipped(t, body), basic(h.write), header("Content-Type", "text/plain"), func(r *http.Request) { r.ContentLength = -1 }).status(200)
+		if got := h.sink().seen(); got.Kind != kind || string(got.Body) != body {
+			t.Errorf("%s: the collector got %+v", short, got)
+		}
+	}
+	h.do("POST", "/v1/t", `{"a":"`+strings.Repeat("a", maxSingle)+`"}`, basic(h.write)).problem(400, codeTooLarge)
+	h.do("POST", "/v1/x", `{}`, basic(h.write)).problem(404, codeNotFound)
 	h.do("GET", "/v1/track", "", basic(h.write)).problem(405, codeMethod)
 }
 
@@ -122,6 +132,50 @@ func TestSegmentSpeakers(t *testing.T) {
 	}
 	if v, s := h.metric("accord_http_bad_proofs_total", "proof", "visitor"), h.metric("accord_http_bad_proofs_total", "proof", "shop"); v != 2 || s != 3 {
 		t.Errorf("bad proofs are counted as %v and %v", v, s)
+	}
+}
+
+// TestProofsOfABatch holds that a proof that has ended hides none that holds, and
+// that where several hold each proves its own person.
+func TestProofsOfABatch(t *testing.T) {
+	h := newHouse(t)
+	past := time.Now().Add(-3 * time.Hour)
+	ended := signed(t, h.shopKey, "anna", past, past.Add(time.Hour))
+	event := func(user, token string) string {
+		return `{"type":"track","userId":"` + user + `","event":"x","context":{"accord":{"shop_token":"` + token + `"}}}`
+	}
+	batch := func(events ...string) string { return `{"batch":[` + strings.Join(events, ",") + `]}` }
+	anna, ben := h.shopToken("anna"), h.shopToken("ben")
+	var many []string
+	for n := range 20 {
+		many = append(many, event("anna", signed(t, h.shopKey, "anna", past.Add(time.Duration(n)*time.Second), past.Add(time.Hour))))
+	}
+	for name, try := range map[string]struct {
+		body      string
+		anna, ben identity.Proof
+	}{
+		"one that ended, one that holds": {batch(event("anna", ended), event("anna", anna)), identity.ByShop, 0},
+		"the other way round":            {batch(event("anna", anna), event("anna", ended)), identity.ByShop, 0},
+		"one that ended":                 {batch(event("anna", ended)), 0, 0},
+		"two people":                     {batch(event("anna", anna), event("ben", ben)), identity.ByShop, identity.ByShop},
+		"the same one often":             {batch(strings.Repeat(event("anna", ended)+",", 50) + event("anna", anna)), identity.ByShop, 0},
+		"many that ended before it":      {batch(append(many, event("anna", anna))...), identity.ByShop, 0},
+		"as many as are looked at after": {batch(append([]string{event("anna", anna)}, many...)...), 0, 0},
+	} {
+		a := h.do("POST", "/v1/batch", try.body, key(h.write))
+		a.what += " with " + name
+		a.status(200)
+		for user, want := range map[string]identity.Proof{"anna": try.anna, "ben": try.ben, "carl": identity.Unproven} {
+			if got := h.sink().seen().Speaker.Proves(identity.Identifier{Kind: identity.UserID, Value: user}); got != want {
+				t.Errorf("%s: about %s: %v, want %v", a.what, user, got, want)
+			}
+		}
+	}
+	// Nobody speaks for whom another's event is about: it is not kept.
+	order := strings.ReplaceAll(batch(event("anna", anna), event("dora", ben)), `"event":"x"`, `"event":"Order Completed","properties":{"order_id":"1"}`)
+	h.do("POST", "/v1/batch", order, key(h.write)).status(200)
+	if !h.known(identity.UserID, "anna") || h.known(identity.UserID, "dora") || h.known(identity.UserID, "ben") {
+		t.Error("the wrong people are known")
 	}
 }
 
@@ -221,10 +275,13 @@ func FuzzScan(f *testing.F) {
 		if !ok && needKey && c.writeKey == "" {
 			return
 		}
-		for _, s := range []string{c.writeKey, c.visitor, c.shop} {
+		for _, s := range append(append([]string{c.writeKey}, c.visitors...), c.shops...) {
 			if len(s) > maxClaim {
 				t.Error("a claim over its bound")
 			}
+		}
+		if len(c.visitors) > identity.MaxProven || len(c.shops) > identity.MaxProven {
+			t.Error("more proofs than are bounded")
 		}
 	})
 }

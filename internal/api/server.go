@@ -31,7 +31,7 @@ type visitorOutput struct {
 
 func (s *server) visitor(ctx context.Context, _ *struct{}) (*visitorOutput, error) {
 	now := s.Now()
-	if !s.visits.take(of(ctx).key.Source, now) {
+	if !s.visits.take(of(ctx).key.Source, 1, now) {
 		s.metrics.limited.Inc()
 		return nil, tooMany
 	}
@@ -211,9 +211,13 @@ func (s *server) registerHealth(api huma.API) {
 		}
 		return &struct{ Body healthBody }{healthBody{Status: "ok"}}, nil
 	})
+	figures := problems(api.OpenAPI().Components.Schemas, 401, 403)
+	figures["200"] = &huma.Response{Description: "Prometheus' text format", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}}
 	api.OpenAPI().AddOperation(&huma.Operation{
 		Method: http.MethodGet, Path: "/metrics", OperationID: "get-metrics", Tags: []string{"server"},
-		Summary:   "Figures for Prometheus",
-		Responses: map[string]*huma.Response{"200": {Description: "Prometheus' text format", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}}},
+		Summary:     "Figures for Prometheus",
+		Description: "Needs a secret key, since some figures move with what is known about people. Prometheus sends it as the user of basic_auth, or as a bearer token.",
+		Security:    []map[string][]string{{"key": {}}, {"basic": {}}},
+		Responses:   figures,
 	})
 }

@@ -1,12 +1,17 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +20,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"accord/internal/auth"
+	"accord/internal/identity"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -41,7 +50,7 @@ func TestOpenAPI(t *testing.T) {
 	for path, methods := range map[string]string{
 		"/v1/consent": "get put", "/v1/decide": "post", "/v1/receipts/{id}": "get", "/v1/visitor": "post", "/v1/debug/{source}": "get",
 		"/v1/catalog": "get put", "/v1/catalog/{id}": "get", "/v1/declaration": "get", "/healthz": "get", "/metrics": "get",
-		"/v1/identify": "post", "/v1/track": "post", "/v1/page": "post", "/v1/screen": "post", "/v1/group": "post", "/v1/alias": "post", "/v1/batch": "post",
+		"/v1/identify": "post", "/v1/track": "post", "/v1/page": "post", "/v1/screen": "post", "/v1/group": "post", "/v1/alias": "post", "/v1/batch": "post", "/v1/{short}": "post",
 	} {
 		for _, method := range strings.Fields(methods) {
 			if _, ok := paths[path].(map[string]any)[method]; !ok {
@@ -106,7 +115,7 @@ func TestVisitor(t *testing.T) {
 	now := time.Now()
 	h := newHouse(t, func(c *Config) { c.VisitorRate = 1; c.Now = func() time.Time { return now } })
 	a := h.do("POST", "/v1/visitor", "", key(h.write)).status(200).members("anonymous_id", "token")
-	if id, err := h.visitors.Verify(a.text("token")); err != nil || id != a.text("anonymous_id") {
+	if id, err := h.visitors.Verify(a.text("token"), now); err != nil || id != a.text("anonymous_id") {
 		t.Errorf("the token proves %q, %v", id, err)
 	}
 	b := h.do("POST", "/v1/visitor", "", key(h.write)).status(200)
@@ -251,10 +260,14 @@ func TestMetrics(t *testing.T) {
 	h := newHouse(t)
 	h.do("POST", "/v1/decide", `{"person":{"user_id":"anna"}}`, key(h.secret)).status(200)
 	h.do("GET", "/no/such/"+h.write, "").problem(404, codeNotFound)
-	a := h.do("GET", "/metrics", "").status(200)
+	// What moves with what is known is not for the public.
+	h.do("GET", "/metrics", "").problem(401, codeNoKey).without("accord_")
+	h.do("GET", "/metrics", "", basic(h.write)).problem(403, codeKeyKind).without("accord_")
+	h.do("GET", "/metrics", "", key(h.secret)).status(200)
+	a := h.do("GET", "/metrics", "", basic(h.secret)).status(200)
 	for _, want := range []string{
 		`accord_http_requests_total{code="200",route="POST /v1/decide"} 1`, `accord_http_requests_total{code="404",route="other"} 1`,
-		`accord_http_request_seconds_count{route="POST /v1/decide"} 1`, `accord_http_auth_failures_total{reason="key"} 0`,
+		`accord_http_request_seconds_count{route="POST /v1/decide"} 1`, `accord_http_auth_failures_total{reason="key"} 2`,
 	} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the metrics lack %s", want)
@@ -264,6 +277,20 @@ func TestMetrics(t *testing.T) {
 	a.without("anna", h.write, h.secret, "no/such")
 }
 
+// Every record carries its controller, so a key of a controller that is not
+// served opens nothing.
+func TestKeysOfAnotherController(t *testing.T) {
+	h := newHouse(t)
+	for controller, want := range map[identity.Controller]int{h.config.Declaration.Controller(): 200, "another": 401} {
+		for _, kind := range []auth.Kind{auth.Write, auth.Secret} {
+			plain, _, err := h.access.MakeFor(controller, kind, "till", nil)
+			must(t, err)
+			h.do("POST", "/v1/decide", `{}`, key(plain)).status(want)
+			h.do("POST", "/v1/track", `{"writeKey":"`+plain+`"}`).status(want)
+		}
+	}
+}
+
 // TestCORS holds that pages may use a key exactly from its own origins.
 func TestCORS(t *testing.T) {
 	h := newHouse(t)
@@ -271,7 +298,8 @@ func TestCORS(t *testing.T) {
 	ask := func(origin string) *answer {
 		return h.do("OPTIONS", "/v1/decide", "", header("Origin", origin), header("Access-Control-Request-Method", "POST"), header("Access-Control-Request-Headers", "authorization"))
 	}
-	if a := ask(shop).status(204); a.header.Get("Access-Control-Allow-Origin") != shop || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), headerVisitor) || a.header.Get("Vary") != "Origin" {
+	if a := ask(shop).status(204); a.header.Get("Access-Control-Allow-Origin") != shop || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), headerVisitor) ||
+		!strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "AnonymousId") || a.header.Get("Vary") != "Origin" {
 		t.Errorf("before a request of the shop: %v", a.header)
 	}
 	if a := ask(evil).status(204); a.header.Get("Access-Control-Allow-Origin") != "" {
@@ -378,4 +406,123 @@ func FuzzQuestion(f *testing.F) {
 			t.Errorf("%q is no JSON and was taken", b)
 		}
 	})
+}
+
+// TestNoAddressIsLogged holds that what net/http complains of is counted, and
+// that no caller's address reaches a log.
+func TestNoAddressIsLogged(t *testing.T) {
+	h := newHouse(t)
+	server := httptest.NewUnstartedServer(nil)
+	registry := prometheus.NewRegistry()
+	server.Config = Server(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a fault of the program") }), registry, h.config.Logger)
+	server.StartTLS()
+	defer server.Close()
+	plain, err := net.Dial("tcp", server.Listener.Addr().String())
+	must(t, err)
+	defer plain.Close()
+	_, err = plain.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+	must(t, err)
+	_, err = io.ReadAll(plain) // until the server hangs up
+	must(t, err)
+	if _, err := server.Client().Get(server.URL); err == nil {
+		t.Error("a handler that panicked answered")
+	}
+	for _, kind := range []string{"tls", "panic"} {
+		eventually(t, kind+" is counted", func() bool { return metric(t, registry, "accord_http_server_errors_total", "kind", kind) == 1 })
+	}
+	said := h.log.String()
+	if !strings.Contains(said, "a fault of the program") || strings.Contains(said, "127.0.0.1") || strings.Contains(said, "TLS") {
+		t.Errorf("the log has %s", said)
+	}
+}
+
+// TestBodiesInFlightAreBounded holds that bodies of callers whose key is public,
+// or not known yet, share a room, and that a full one keeps no server of the
+// shop out.
+func TestBodiesInFlightAreBounded(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Bodies = maxBatch })
+	batch := `{"batch":[],"writeKey":"` + h.write + `"}`
+	slow, err := net.Dial("tcp", h.http.Listener.Addr().String())
+	must(t, err)
+	defer slow.Close()
+	said := bufio.NewReader(slow)
+	fmt.Fprintf(slow, "POST /v1/batch HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(batch))
+	line, err := said.ReadString('\n') // the server reads the body now
+	if must(t, err); !strings.Contains(line, "100 Continue") {
+		t.Fatal(line)
+	}
+	for name, a := range map[string]*answer{
+		"no key yet":    h.do("POST", "/v1/batch", batch),
+		"a public key":  h.do("POST", "/v1/track", `{}`, key(h.write)),
+		"a small route": h.do("POST", "/v1/decide", `{}`, key(h.write)),
+	} {
+		a.what += " with " + name
+		if a.problem(503, codeBusy); a.header.Get("Retry-After") != "1" {
+			t.Errorf("%s: Retry-After is %q", a.what, a.header.Get("Retry-After"))
+		}
+	}
+	h.do("POST", "/v1/batch", `{"batch":[]}`, key(h.secret)).status(200)
+	fmt.Fprint(slow, batch)
+	said.ReadString('\n') //nolint:errcheck // the empty line after 100
+	if line, err = said.ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
+		t.Fatal(line, err)
+	}
+	eventually(t, "there is room again", func() bool { return h.do("POST", "/v1/batch", batch).code == 200 })
+}
+
+// TestEveryWaitIsBounded: what the doc of Server says.
+func TestEveryWaitIsBounded(t *testing.T) {
+	s := newHouse(t).http.Config
+	for name, d := range map[string]time.Duration{"header": s.ReadHeaderTimeout, "body": s.ReadTimeout, "answer": s.WriteTimeout, "idle": s.IdleTimeout} {
+		if d <= 0 || d > 2*time.Minute {
+			t.Errorf("the wait for the %s is %v", name, d)
+		}
+	}
+}
+
+// TestBadInputsAreCounted holds that each sort of bad input has a count of its
+// own: as a problem where a request is refused, and with the events of Segment's
+// routes where only the event or the field is.
+func TestBadInputsAreCounted(t *testing.T) {
+	h := newHouse(t)
+	event := func(properties string) string {
+		return `{"type":"track","userId":"anna","event":"Product Viewed","properties":` + properties + `}`
+	}
+	whole := zipped(t, event(`{}`))
+	anna := `"person":{"user_id":"anna"}`
+	for name, try := range map[string]struct {
+		method, path, body string
+		option             option
+		code               string // of the problem, or "" and
+		outcome            string // of the event
+	}{
+		"malformed JSON, an event":     {"POST", "/v1/track", `{"userId":`, key(h.secret), codeBadJSON, ""},
+		"malformed JSON, a choice":     {"PUT", "/v1/consent", `{"person":`, key(h.secret), codeBadJSON, ""},
+		"malformed JSON, a question":   {"POST", "/v1/decide", `{"person":`, key(h.secret), codeBadJSON, ""},
+		"too large, an event":          {"POST", "/v1/track", strings.Repeat("x", maxSingle+1), key(h.secret), codeTooLarge, ""},
+		"too large, a choice":          {"PUT", "/v1/consent", strings.Repeat("x", maxConsent+1), key(h.secret), codeTooLarge, ""},
+		"an unknown key":               {"POST", "/v1/track", event(`{}`), key("wk_unknown"), codeBadKey, ""},
+		"no key":                       {"POST", "/v1/decide", `{}`, header("Accept", "*/*"), codeNoKey, ""},
+		"gzip that is cut off":         {"POST", "/v1/track", whole[:len(whole)-5], key(h.secret), codeBadGzip, ""},
+		"gzip cut off, a question":     {"POST", "/v1/decide", whole[:len(whole)-5], key(h.secret), codeBadGzip, ""},
+		"invalid UTF-8, an event":      {"POST", "/v1/track", event("{\"product_id\":\"\xff\"}"), key(h.secret), "", "event:utf8"},
+		"invalid UTF-8, a choice":      {"PUT", "/v1/consent", "{\"notice\":\"\xff\"," + anna + `,"choices":{"newsletter":"refused"}}`, key(h.secret), codeBadUTF8, ""},
+		"invalid UTF-8, a question":    {"POST", "/v1/decide", "{\"purpose\":\"\xff\"}", key(h.secret), codeBadUTF8, ""},
+		"an unknown field, an event":   {"POST", "/v1/track", event(`{"shoe_size":43}`), key(h.secret), "", "field:undeclared"},
+		"an unknown field, a choice":   {"PUT", "/v1/consent", `{` + anna + `,"choices":{"newsletter":"refused"},"admin":true}`, key(h.secret), codeUnknown, ""},
+		"an unknown field, a question": {"POST", "/v1/decide", `{"admin":true}`, key(h.secret), codeUnknown, ""},
+	} {
+		problems, outcome := h.metric("accord_http_problems_total", "code", try.code), h.sink().Counts()[try.outcome]
+		all := h.metric("accord_http_problems_total")
+		a := h.do(try.method, try.path, try.body, try.option)
+		if try.code == "" {
+			if a.status(200); h.sink().Counts()[try.outcome] != outcome+1 || h.metric("accord_http_problems_total") != all {
+				t.Errorf("%s: counted as %v", name, h.sink().Counts())
+			}
+			continue
+		}
+		if a.problem(a.code, try.code); h.metric("accord_http_problems_total", "code", try.code) != problems+1 || h.metric("accord_http_problems_total") != all+1 {
+			t.Errorf("%s: not counted once as %s", name, try.code)
+		}
+	}
 }

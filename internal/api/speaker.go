@@ -21,7 +21,7 @@ var (
 	noKey = problem(http.StatusUnauthorized, codeNoKey,
 		"Send an API key: \"Authorization: Bearer KEY\", or Basic with the key as the user. `accord key add` makes one.")
 	badKey = problem(http.StatusUnauthorized, codeBadKey,
-		"The API key is not known here, was revoked or has ended. `accord key list` shows the keys of the server.")
+		"The API key is not known here, was revoked, has ended, or is another controller's. `accord key list` shows the keys of the server.")
 	secretOnly = problem(http.StatusForbidden, codeKeyKind,
 		"This needs a secret key, from a server. A write key is public and may not.")
 	badOrigin = problem(http.StatusForbidden, codeOrigin,
@@ -63,6 +63,7 @@ func (x *exchange) admit(r *http.Request, plain string) error {
 	key, ok := auth.Key{}, false
 	if plain != "" {
 		key, ok = s.Keys.Check(plain, s.Now())
+		ok = ok && s.serves(key.Controller)
 	}
 	if !ok {
 		s.metrics.badKeys.Inc()
@@ -91,6 +92,13 @@ func (x *exchange) admit(r *http.Request, plain string) error {
 	return nil
 }
 
+// serves reports whether the data that comes with a controller's keys is
+// answered for here: every record carries one controller, so another's key would
+// write under the wrong name.
+func (s *server) serves(c identity.Controller) bool {
+	return c == "" || c == s.Declaration.Controller()
+}
+
 func sameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
@@ -104,17 +112,29 @@ func (x *exchange) open(origin string) {
 	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
 }
 
+// proofs returns the proofs in the header fields.
+func proofs(r *http.Request) (visitors, shops []string) {
+	if v := r.Header.Get(headerVisitor); v != "" {
+		visitors = []string{v}
+	}
+	if v := r.Header.Get(headerShop); v != "" {
+		shops = []string{v}
+	}
+	return visitors, shops
+}
+
 // prove finds out who speaks from the key and the proofs. A secret key speaks
 // for everybody. A proof that does not hold is counted and returned as an error;
-// the speaker then has what the other proof gave.
-func (x *exchange) prove(visitor, shop string) (bad error) {
+// the speaker then has what the others gave. Of several that hold, each proves
+// its own person, and the last is who asks where a question names nobody.
+func (x *exchange) prove(visitors, shops []string) (bad error) {
 	if x.key.Kind == auth.Secret {
 		x.speaker = identity.Server()
 		return nil
 	}
 	s := x.server
-	if visitor != "" {
-		id, err := s.Visitors.Verify(visitor)
+	for _, visitor := range visitors {
+		id, err := s.Visitors.Verify(visitor, s.Now())
 		if err == nil {
 			x.visitor, x.speaker = id, x.speaker.WithVisitor(id)
 		} else {
@@ -122,8 +142,8 @@ func (x *exchange) prove(visitor, shop string) (bad error) {
 			bad = err
 		}
 	}
-	if shop != "" {
-		id, err := s.Shop.Verify(shop, s.Now())
+	for _, shop := range shops {
+		id, err := s.Shop.Verify(shop, s.Declaration.Controller(), s.Now())
 		if err == nil {
 			x.user, x.speaker = id, x.speaker.WithUser(id)
 		} else {
@@ -158,7 +178,7 @@ func (x *exchange) enter(r *http.Request, need access) error {
 		x.server.metrics.badKeys.Inc()
 		return secretOnly
 	}
-	if err := x.prove(r.Header.Get(headerVisitor), r.Header.Get(headerShop)); err != nil {
+	if err := x.prove(proofs(r)); err != nil {
 		return problem(http.StatusUnauthorized, codeBadProof, "A proof came with the request and does not hold: "+err.Error()+".")
 	}
 	return nil
@@ -174,7 +194,7 @@ func (x *exchange) preflight(r *http.Request) {
 	if origin != "" && x.server.Keys.Allows(origin, x.server.Now()) {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Methods", "GET, PUT, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, "+headerVisitor+", "+headerShop+", X-Retry-Count")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, "+headerVisitor+", "+headerShop+", X-Retry-Count, AnonymousId")
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	x.WriteHeader(http.StatusNoContent)

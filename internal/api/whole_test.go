@@ -3,12 +3,15 @@ package api
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // counted counts the writes of its connections.
@@ -47,7 +50,7 @@ func TestAnnouncedAnswersLeaveWhole(t *testing.T) {
 					announce(r, len(body))
 				}
 				w.Write(body) //nolint:errcheck // the client tells
-			}))
+			}), prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 			go s.Serve(Listener(counted{plain, &writes})) //nolint:errcheck // ends with Close
 			client := &http.Client{Transport: &http.Transport{}}
 			for range 3 { // on the same connection

@@ -323,11 +323,13 @@ func (c *crash) checkAfterStart(base string) {
 }
 
 // verify counts what is held of every acknowledged event.
-func (c *crash) verify() { c.verifyUsers(func(u int) string { return fmt.Sprintf("user-%d", u) }, 50) }
+func (c *crash) verify() {
+	c.verifyPeople(identity.UserID, func(u int) string { return fmt.Sprintf("user-%d", u) }, 50)
+}
 
-// verifyUsers opens the directory and compares what is held of some users with
+// verifyPeople opens the directory and compares what is held of some people with
 // what was acknowledged.
-func (c *crash) verifyUsers(name func(int) string, users int) {
+func (c *crash) verifyPeople(kind identity.Kind, name func(int) string, people int) {
 	c.t.Helper()
 	h, err := Open(c.t.Context(), Config{Data: c.data, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -342,9 +344,9 @@ func (c *crash) verifyUsers(name func(int) string, users int) {
 		c.t.Fatal(err)
 	}
 	held := map[string]int{}
-	for u := range users {
+	for u := range people {
 		user := name(u)
-		for _, x := range heldOrders(c.t, h, user).Interactions() {
+		for _, x := range heldOrders(c.t, h, identity.Identifier{Kind: kind, Value: user}).Interactions() {
 			held[user+" "+x.Item]++
 		}
 	}
@@ -365,10 +367,10 @@ func (c *crash) verifyUsers(name func(int) string, users int) {
 	}
 }
 
-// heldOrders is what is held about a user under the contract.
-func heldOrders(t *testing.T, h *House, user string) profile.View {
+// heldOrders is what is held about a person under the contract.
+func heldOrders(t *testing.T, h *House, id identity.Identifier) profile.View {
 	t.Helper()
-	token, ok, err := h.keys.Find(h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: user}))
+	token, ok, err := h.keys.Find(h.keys.Hasher().Lookup(id))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"accord/internal/auth"
 	"accord/internal/catalog/store"
 	"accord/internal/choices"
@@ -73,6 +75,7 @@ type House struct {
 	visitors  *identity.Visitors
 	shop      *identity.ShopKeys
 	learner   *learner
+	metrics   *prometheus.Registry // of the newest handler
 
 	started time.Time
 	gap     *time.Time // when a run began that did not end in order

@@ -104,7 +104,7 @@ func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler,
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", o.Listen, err)
 	}
-	server := api.Server(handler)
+	server := api.Server(handler, h.metrics, h.logger)
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
 	server.BaseContext = func(net.Listener) context.Context { return streams }
@@ -139,13 +139,13 @@ func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler,
 
 // handler returns the API over this house for callers with the given keys.
 func (h *House) handler(keys api.Keys) (http.Handler, error) {
-	registry := prometheus.NewRegistry()
-	h.observe(registry)
+	h.metrics = prometheus.NewRegistry()
+	h.observe(h.metrics)
 	return api.New(api.Config{
 		Declaration: h.declaration, Gate: h.gate, Book: h.book,
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
 		Choices: h.choices, Catalog: h.catalog, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
-		ModelsWithin: h.learner.within(), Metrics: registry, Logger: h.logger, Now: h.clock.Now,
+		ModelsWithin: h.learner.within(), Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,
 	})
 }

@@ -87,7 +87,8 @@ type Key struct {
 	// it, so a key that replaces another keeps it.
 	Source string `json:"source"`
 	// Controller is the brand that answers for what the source collects; "" is
-	// the declaration's first.
+	// the declaration's first. A server refuses keys of a controller that it does
+	// not serve.
 	Controller identity.Controller `json:"controller,omitempty"`
 	// Origins are the web origins whose pages may use the key, such as
 	// "https://shop.example"; "*" is all. Read it only.

@@ -55,6 +55,8 @@ type Log interface {
 	AppendChoice(ctx context.Context, m event.ChoiceMessage) (uint64, error)
 	// Choices calls fn for what the stream holds after a sequence, in order.
 	Choices(ctx context.Context, from uint64, fn func(event.ChoiceMessage) error) error
+	// ChoicesAt calls fn for those of these sequences that the stream holds.
+	ChoicesAt(ctx context.Context, sequences []uint64, fn func(event.ChoiceMessage) error) error
 }
 
 // State drops what was folded for a class. *vault.Vault is one.
@@ -361,27 +363,19 @@ func (c *Choices) History(ctx context.Context, t identity.Token) ([]consent.Reco
 	places = append([]uint64(nil), places[max(0, len(places)-MaxHistory):]...)
 	c.mu.RUnlock()
 	out := make([]consent.Record, 0, len(places))
-	for _, sequence := range places {
-		err := c.log.Choices(ctx, sequence-1, func(m event.ChoiceMessage) error {
-			if m.Sequence != sequence || m.Token != t {
-				return errFound
-			}
-			r, err := c.open(m)
-			if err != nil {
-				return err
-			}
-			out = append(out, r)
-			return errFound
-		})
-		if err != nil && !errors.Is(err, errFound) {
-			return nil, fmt.Errorf("reading a choice back: %w", err)
+	err := c.log.ChoicesAt(ctx, places, func(m event.ChoiceMessage) error {
+		if m.Token != t {
+			return nil
 		}
+		r, err := c.open(m)
+		out = append(out, r)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading a choice back: %w", err)
 	}
 	return out, nil
 }
-
-// errFound ends a scan that has what it wants.
-var errFound = errors.New("found")
 
 // A sealed choice message is an id (16 bytes), the time of acceptance (8 bytes,
 // Unix milliseconds, big endian) and the sealed JSON of the record. Both go into

@@ -95,6 +95,7 @@ type batch struct {
 	c         *Collector
 	source    string
 	speaker   identity.Speaker
+	mayDeny   func(int) bool
 	mayChoose func(identity.Token, identity.Proof) bool
 	received  int64 // Unix milliseconds
 	now       time.Time

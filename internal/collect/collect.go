@@ -34,7 +34,8 @@ var (
 	// ErrClosed: the gate is closed, so nothing can be admitted and nothing is
 	// dropped for it. Answer 503 with Retry-After.
 	ErrClosed = errors.New("the server is starting or stopping: send again in a few seconds")
-	// ErrTooOften: Request.MayChoose said no. Answer 429 with Retry-After.
+	// ErrTooOften: Request.MayDeny or MayChoose said no. Answer 429 with
+	// Retry-After.
 	ErrTooOften = errors.New("choices come too often: send again in a second")
 	// ErrRetry: another request holds messages of this one and did not get them
 	// on disk. Answer 503 with Retry-After.
@@ -114,9 +115,14 @@ type Request struct {
 	// Kind is the route: "batch", "track", "identify", "page", "screen", "group"
 	// or "alias".
 	Kind string
-	// MayChoose is asked before a choice that changes something is recorded, with
-	// whose it is and how the speaker proved to be them; false fails the request
-	// with ErrTooOften. Nil bounds nothing. It is called by several goroutines.
+	// MayDeny is asked once, before anybody is looked up, where the request
+	// refuses something for people whom the speaker did not prove to be, with how
+	// many it names; false fails the request with ErrTooOften. So whether it is
+	// taken does not depend on who is known. Nil bounds nothing.
+	MayDeny func(people int) bool
+	// MayChoose is asked before a choice of somebody proven that changes something
+	// is recorded; false fails the request with ErrTooOften. Nil bounds nothing. It
+	// is called by several goroutines.
 	MayChoose func(identity.Token, identity.Proof) bool
 	// Received is when the request came; the zero time is now.
 	Received time.Time
@@ -143,7 +149,7 @@ func (c *Collector) Collect(ctx context.Context, r Request) (Result, error) {
 	if !r.Received.IsZero() {
 		b.received = r.Received.UnixMilli()
 	}
-	b.mayChoose = r.MayChoose
+	b.mayDeny, b.mayChoose = r.MayDeny, r.MayChoose
 	b.budget = c.debug.budget(r.Source, b.now)
 	if c.Observe != nil {
 		b.budget = MaxEvents
@@ -176,6 +182,9 @@ func (c *Collector) put(b *batch) {
 func (b *batch) run(ctx context.Context) error {
 	if b.closed() {
 		return ErrClosed
+	}
+	if n := b.unproven(); n > 0 && b.mayDeny != nil && !b.mayDeny(n) {
+		return ErrTooOften
 	}
 	if err := b.people(ctx); err != nil {
 		return err

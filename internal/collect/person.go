@@ -55,10 +55,37 @@ func (b *batch) people(ctx context.Context) error {
 	return nil
 }
 
+// names are the identifiers in a message; those that it does not have are zero.
+func (m *message) names() [2]identity.Identifier {
+	return [...]identity.Identifier{{Kind: identity.UserID, Value: m.user}, {Kind: identity.AnonymousID, Value: m.anonymous}}
+}
+
+// unproven counts the people for whom the batch refuses something without a
+// proof, known or not.
+func (b *batch) unproven() int {
+	var people map[identity.Identifier]struct{}
+	for i := range b.messages {
+		m := &b.messages[i]
+		if m.prefs.deny == 0 {
+			continue
+		}
+		for _, id := range m.names() {
+			if id.IsZero() || b.speaker.Proves(id) != identity.Unproven {
+				continue
+			}
+			if people == nil {
+				people = make(map[identity.Identifier]struct{})
+			}
+			people[id] = struct{}{}
+		}
+	}
+	return len(people)
+}
+
 // subject sets whom the speaker proved the message to be about: the user, else
 // the visitor, else nobody.
 func (b *batch) subject(m *message) {
-	for _, id := range [...]identity.Identifier{{Kind: identity.UserID, Value: m.user}, {Kind: identity.AnonymousID, Value: m.anonymous}} {
+	for _, id := range m.names() {
 		if p := b.speaker.Proves(id); p != identity.Unproven {
 			m.who, m.proof = id, p
 			return
@@ -176,7 +203,7 @@ func (b *batch) sayings() (said []saying, err error) {
 		}
 		// A refusal counts for everybody whom the message names and who is known
 		// here, proven or not: it can only narrow.
-		for _, id := range [...]identity.Identifier{{Kind: identity.UserID, Value: m.user}, {Kind: identity.AnonymousID, Value: m.anonymous}} {
+		for _, id := range m.names() {
 			if id.IsZero() || id == m.who {
 				continue
 			}
@@ -217,7 +244,7 @@ func (b *batch) say(ctx context.Context, s *saying) error {
 	if len(cs) == 0 {
 		return nil
 	}
-	if b.mayChoose != nil && !b.mayChoose(s.token, s.proof) {
+	if s.proof != identity.Unproven && b.mayChoose != nil && !b.mayChoose(s.token, s.proof) {
 		return ErrTooOften
 	}
 	_, err := b.c.Choices.Record(ctx, s.token, cs)

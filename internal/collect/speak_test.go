@@ -300,3 +300,40 @@ func TestManyChoices(t *testing.T) {
 		}
 	}
 }
+
+// Whether an unproven refusal is taken is decided before anybody is looked up:
+// once a request, for each person named whom the speaker did not prove to be, so
+// that it does not tell who is known here.
+func TestDenyingIsAskedBeforeAnybodyIsLookedUp(t *testing.T) {
+	b := newBed(t)
+	known := b.user("ada")
+	b.chooses(known, "personalization", consent.Given, b.clock.Now())
+	no := yes(`"personal":false`)
+	visitor := identity.Speaker{}.WithVisitor("v-1")
+	for name, c := range map[string]struct {
+		who  identity.Speaker
+		kind string
+		body string
+		want []int
+	}{
+		"somebody known":            {identity.Speaker{}, "track", ev(viewed, ada, no), []int{1}},
+		"somebody unknown":          {identity.Speaker{}, "track", ev(viewed, `"userId":"nobody"`, no), []int{1}},
+		"both ids":                  {identity.Speaker{}, "track", ev(viewed, ada, `"anonymousId":"v-1"`, no), []int{2}},
+		"one proven, one not":       {visitor, "track", ev(viewed, ada, `"anonymousId":"v-1"`, no), []int{1}},
+		"the same person again":     {identity.Speaker{}, "batch", batchOf(ev(viewed, ada, no), ev(viewed, ada, no)), []int{1}},
+		"the batch refuses for all": {identity.Speaker{}, "batch", `{` + no + `,"batch":[` + ev(viewed, ada) + `,` + ev(viewed, `"userId":"nobody"`) + `]}`, []int{2}},
+		"proven":                    {visitor, "track", ev(viewed, `"anonymousId":"v-1"`, no), nil},
+		"nothing refused":           {identity.Speaker{}, "track", ev(viewed, ada, yes(all)), nil},
+		"the shop itself":           {server(), "track", ev(viewed, `"userId":"nobody"`, no), nil},
+	} {
+		var asked []int
+		r := Request{Source: "web", Speaker: c.who, Kind: c.kind, Received: b.clock.Now(), Body: []byte(c.body), MayDeny: func(n int) bool { asked = append(asked, n); return false }}
+		_, err := b.Collect(context.Background(), r)
+		if !slices.Equal(asked, c.want) || (err == ErrTooOften) != (c.want != nil) {
+			t.Errorf("%s: asked %v, want %v: %v", name, asked, c.want, err)
+		}
+	}
+	if s := b.state(known, "personalization"); s != consent.Given {
+		t.Errorf("a request that was refused changed a choice: %v", s)
+	}
+}

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -80,6 +81,37 @@ func (l *Log) Choices(ctx context.Context, from uint64, fn func(event.ChoiceMess
 		m.Sequence = seq
 		return fn(m)
 	})
+}
+
+// ChoicesAt calls fn with the choice messages at these sequences, in the order
+// given; those that were deleted are left out. It reads each directly, so a few
+// out of many cost what they are and not what lies between them. Errors: fn's
+// own, event.ErrCorrupt, ErrClosed and the context's.
+func (l *Log) ChoicesAt(ctx context.Context, sequences []uint64, fn func(event.ChoiceMessage) error) error {
+	if err := l.enter(&l.readers); err != nil {
+		return err
+	}
+	defer l.readers.Done()
+	ctx, cancel := l.within(ctx)
+	defer cancel()
+	for _, seq := range sequences {
+		data, err := l.get(ctx, choiceStream, seq)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return reason(ctx, err)
+		}
+		m, err := decodeChoice(data)
+		if err != nil {
+			return fmt.Errorf("choice %d: %w", seq, err)
+		}
+		m.Sequence = seq
+		if err := fn(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendChoice(b []byte, m *event.ChoiceMessage) []byte {

@@ -54,6 +54,20 @@ func TestChoices(t *testing.T) {
 			t.Errorf("from %d: %s", from, d)
 		}
 	}
+	var at []uint64
+	err = l.ChoicesAt(deadline(t), []uint64{4, 2, 1, 9}, func(m event.ChoiceMessage) error {
+		at = append(at, m.Sequence)
+		if want := fmt.Sprintf("choice %d", m.Sequence); string(m.Sealed) != want || m.Token != person(m.Sequence) {
+			t.Errorf("choice %d, read by itself, holds %q of %s", m.Sequence, m.Sealed, m.Token)
+		}
+		return nil
+	})
+	if d := cmp.Diff([]uint64{4, 1}, at); d != "" || err != nil {
+		t.Errorf("read by themselves: %v %s", err, d)
+	}
+	if err := l.ChoicesAt(deadline(t), []uint64{1}, func(event.ChoiceMessage) error { return errEnough }); !errors.Is(err, errEnough) {
+		t.Errorf("fn's error: %v", err)
+	}
 	if err := l.Choices(deadline(t), 0, func(event.ChoiceMessage) error { return errEnough }); !errors.Is(err, errEnough) {
 		t.Errorf("fn's error: %v", err)
 	}
@@ -62,6 +76,9 @@ func TestChoices(t *testing.T) {
 	}
 	if err := l.Choices(deadline(t), 4, func(event.ChoiceMessage) error { return nil }); !errors.Is(err, event.ErrCorrupt) {
 		t.Errorf("a foreign message: %v", err)
+	}
+	if err := l.ChoicesAt(deadline(t), []uint64{7}, func(event.ChoiceMessage) error { return nil }); !errors.Is(err, event.ErrCorrupt) {
+		t.Errorf("a foreign message, read by itself: %v", err)
 	}
 	if _, err := l.AppendChoice(deadline(t), event.ChoiceMessage{Sealed: make([]byte, event.MaxFrame)}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a choice beyond the limit: %v", err)

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,22 +41,38 @@ func (p Proof) String() string {
 	return [...]string{"unproven", "visitor token", "shop token", "server key"}[p&3]
 }
 
+// MaxProven is how many people of a kind one speaker may prove to be. A batch of a
+// browser that several people used holds the proofs of each.
+const MaxProven = 8
+
 // Speaker is who sent a request and what they proved. The zero Speaker has
 // proved nothing.
 type Speaker struct {
-	server  bool
-	visitor string
-	user    string
+	server          bool
+	visitors, users [MaxProven]string // the rest are empty
 }
 
 // Server returns the speaker behind a secret server key.
 func Server() Speaker { return Speaker{server: true} }
 
-// WithVisitor returns s with a proven anonymous id.
-func (s Speaker) WithVisitor(anonymousID string) Speaker { s.visitor = anonymousID; return s }
+// WithVisitor returns s with one more proven anonymous id, as it is where it has
+// MaxProven already.
+func (s Speaker) WithVisitor(anonymousID string) Speaker {
+	add(&s.visitors, anonymousID)
+	return s
+}
 
-// WithUser returns s with a proven user id.
-func (s Speaker) WithUser(userID string) Speaker { s.user = userID; return s }
+// WithUser returns s with one more proven user id, likewise.
+func (s Speaker) WithUser(userID string) Speaker { add(&s.users, userID); return s }
+
+func add(ids *[MaxProven]string, id string) {
+	for i := range ids {
+		if ids[i] == "" || ids[i] == id {
+			ids[i] = id
+			return
+		}
+	}
+}
 
 // Proves returns how s proved to speak for id, or Unproven.
 func (s Speaker) Proves(id Identifier) Proof {
@@ -64,9 +81,9 @@ func (s Speaker) Proves(id Identifier) Proof {
 		return Unproven
 	case s.server:
 		return ByServer
-	case id.Kind == UserID && s.user != "" && s.user == id.Value:
+	case id.Kind == UserID && slices.Contains(s.users[:], id.Value):
 		return ByShop
-	case id.Kind == AnonymousID && s.visitor != "" && s.visitor == id.Value:
+	case id.Kind == AnonymousID && slices.Contains(s.visitors[:], id.Value):
 		return ByVisitor
 	}
 	return Unproven
@@ -75,8 +92,8 @@ func (s Speaker) Proves(id Identifier) Proof {
 // Errors of proofs that were presented and do not hold. A caller treats the
 // speaker as unproven or refuses the request; it never guesses.
 var (
-	ErrBadVisitor = errors.New("the visitor token is not one that this server issued: ask POST /v1/visitor for a new one")
-	ErrBadShop    = errors.New("the shop token does not verify: sign it with a key of the declaration's shop_keys, with sub, iat and exp set")
+	ErrBadVisitor = errors.New("the visitor token is not one that this server issued, or is older than 13 months: ask POST /v1/visitor for a new one")
+	ErrBadShop    = errors.New("the shop token does not verify: sign it with a key of the declaration's shop_keys, with sub, aud (\"accord\" or the controller's id), iat and exp set")
 )
 
 // Visitors issues and checks visitor tokens: "v1.<anonymous id>.<MAC>". They
@@ -97,8 +114,13 @@ func (v *Visitors) Issue(random [16]byte, now time.Time) (anonymousID, token str
 	return anonymousID, "v1." + anonymousID + "." + b64.EncodeToString(v.mac(anonymousID))
 }
 
-// Verify returns the anonymous id that token proves, or ErrBadVisitor.
-func (v *Visitors) Verify(token string) (anonymousID string, err error) {
+// maxVisitorDays is how long a visitor token proves anything, 13 months, which is
+// how long a browser may be recognised by most authorities. Then a visitor
+// becomes somebody new.
+const maxVisitorDays = 396
+
+// Verify returns the anonymous id that token proves at now, or ErrBadVisitor.
+func (v *Visitors) Verify(token string, now time.Time) (anonymousID string, err error) {
 	rest, ok := strings.CutPrefix(token, "v1.")
 	if !ok || len(token) > 200 {
 		return "", ErrBadVisitor
@@ -110,6 +132,10 @@ func (v *Visitors) Verify(token string) (anonymousID string, err error) {
 	// The text is compared and not what it decodes to: base64 has several
 	// spellings of the same bytes, and one token has one.
 	if !hmac.Equal([]byte(sum), []byte(b64.EncodeToString(v.mac(anonymousID)))) {
+		return "", ErrBadVisitor
+	}
+	raw, err := b64.DecodeString(strings.TrimPrefix(anonymousID, "v-"))
+	if err != nil || len(raw) != 16+4 || now.Unix()/86400-int64(binary.BigEndian.Uint32(raw[16:])) > maxVisitorDays {
 		return "", ErrBadVisitor
 	}
 	return anonymousID, nil
@@ -168,17 +194,21 @@ func strong(key crypto.PublicKey) bool {
 // a leaked token must not speak for a person for ever.
 const maxShopToken = 24 * time.Hour
 
+// Audience is what a shop token may name in "aud" instead of the controller.
+const Audience = "accord"
+
 // Verify returns the user id in the claim "sub" of a JWT signed with EdDSA,
-// ES256 or RS256 by one of the keys, issued and not expired at now. The claims
-// iat and exp are required and at most a day apart. Every failure is
-// ErrBadShop: what exactly failed helps only a forger.
-func (s *ShopKeys) Verify(token string, now time.Time) (userID string, err error) {
+// ES256 or RS256 by one of the keys, issued and not expired at now. Its "aud" must
+// name the controller c or [Audience], so that what the shop signed for another
+// service proves nothing here. The claims iat and exp are required and at most a
+// day apart. Every failure is ErrBadShop: what exactly failed helps only a forger.
+func (s *ShopKeys) Verify(token string, c Controller, now time.Time) (userID string, err error) {
 	if s == nil || len(s.keys) == 0 || len(token) > 4096 {
 		return "", ErrBadShop
 	}
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{"EdDSA", "ES256", "RS256"}),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithAudience(string(c), Audience),
 		jwt.WithLeeway(30*time.Second),
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,13 @@ func TestWhoProvesWhat(t *testing.T) {
 		{"a visitor for an address", Speaker{}.WithVisitor("42"), mail, Unproven},
 		{"both, for the user", Speaker{}.WithVisitor("v-1").WithUser("42"), user, ByShop},
 		{"both, for the visitor", Speaker{}.WithVisitor("v-1").WithUser("42"), visitor, ByVisitor},
+		{"two users, for the first", Speaker{}.WithUser("42").WithUser("43"), user, ByShop},
+		{"two users, for the second", Speaker{}.WithUser("43").WithUser("42"), user, ByShop},
+		{"two users, for a third", Speaker{}.WithUser("43").WithUser("44"), user, Unproven},
+		{"two visitors, for one", Speaker{}.WithVisitor("v-2").WithVisitor("v-1"), visitor, ByVisitor},
+		{"one too many", crowd(MaxProven).WithUser("42"), user, Unproven},
+		{"the last of as many as fit", crowd(MaxProven - 1).WithUser("42"), user, ByShop},
+		{"the same one over and over", crowd(MaxProven - 1).WithUser("0").WithUser("42"), user, ByShop},
 		{"an unknown kind", Speaker{}.WithVisitor("42").WithUser("42"), Identifier{9, "42"}, Unproven},
 		{"the shop for a user", Server(), user, ByServer},
 		{"the shop for a visitor", Server(), visitor, ByServer},
@@ -62,10 +70,34 @@ func TestWhoProvesWhat(t *testing.T) {
 	}
 }
 
+// crowd is a speaker who proved to be n users, "0" and so on.
+func crowd(n int) (s Speaker) {
+	for i := range n {
+		s = s.WithUser(strconv.Itoa(i))
+	}
+	return s
+}
+
+// A visitor token proves its id for 13 months.
+func TestVisitorTokensEnd(t *testing.T) {
+	v := NewVisitors([]byte("a key of thirty-two bytes, or so"))
+	id, token := v.Issue([16]byte{1}, noon)
+	for _, now := range []time.Time{noon.AddDate(0, 0, -1), noon, noon.AddDate(0, 13, -1)} {
+		if got, err := v.Verify(token, now); err != nil || got != id {
+			t.Errorf("on %v: %q, %v", now, got, err)
+		}
+	}
+	for _, now := range []time.Time{noon.AddDate(0, 13, 2), noon.AddDate(50, 0, 0)} {
+		if got, err := v.Verify(token, now); err != ErrBadVisitor {
+			t.Errorf("on %v: %q, %v", now, got, err)
+		}
+	}
+}
+
 func TestVisitorTokens(t *testing.T) {
 	v := NewVisitors([]byte("a key of thirty-two bytes, or so"))
 	id, token := v.Issue([16]byte{1, 2, 3}, noon)
-	if got, err := v.Verify(token); err != nil || got != id {
+	if got, err := v.Verify(token, noon); err != nil || got != id {
 		t.Fatalf("%q, %v", got, err)
 	}
 	again, _ := v.Issue([16]byte{1, 2, 3}, noon)
@@ -73,7 +105,7 @@ func TestVisitorTokens(t *testing.T) {
 	if id != again || id == other {
 		t.Error("the visitor id is not that of its random bytes")
 	}
-	if _, err := NewVisitors([]byte("another key")).Verify(token); !errors.Is(err, ErrBadVisitor) {
+	if _, err := NewVisitors([]byte("another key")).Verify(token, noon); !errors.Is(err, ErrBadVisitor) {
 		t.Error("a token of another server was taken")
 	}
 	parts, otherParts := strings.Split(token, "."), strings.Split(otherToken, ".")
@@ -95,18 +127,18 @@ func TestVisitorTokens(t *testing.T) {
 		"a user's chosen id":    "v1.42." + parts[2],
 		"the other last letter": token[:len(token)-1] + string(rune(token[len(token)-1]^1)),
 	} {
-		if got, err := v.Verify(forged); !errors.Is(err, ErrBadVisitor) {
+		if got, err := v.Verify(forged, noon); !errors.Is(err, ErrBadVisitor) {
 			t.Errorf("%s: taken for %q, %v", name, got, err)
 		}
 	}
 	for n := range len(token) {
-		if _, err := v.Verify(token[:n]); err == nil {
+		if _, err := v.Verify(token[:n], noon); err == nil {
 			t.Errorf("the first %d bytes were taken", n)
 		}
 		for bit := range 8 {
 			b := []byte(token)
 			b[n] ^= 1 << bit
-			if _, err := v.Verify(string(b)); err == nil {
+			if _, err := v.Verify(string(b), noon); err == nil {
 				t.Errorf("byte %d with bit %d turned was taken", n, bit)
 			}
 		}
@@ -156,7 +188,7 @@ func sign(t testing.TB, method jwt.SigningMethod, key any, claims jwt.MapClaims)
 }
 
 func claims(sub string, iat, exp time.Time) jwt.MapClaims {
-	return jwt.MapClaims{"sub": sub, "iat": iat.Unix(), "exp": exp.Unix()}
+	return jwt.MapClaims{"sub": sub, "aud": Audience, "iat": iat.Unix(), "exp": exp.Unix()}
 }
 
 func TestShopTokensOfEveryKindOfKey(t *testing.T) {
@@ -167,12 +199,19 @@ func TestShopTokensOfEveryKindOfKey(t *testing.T) {
 		"ES256": sign(t, jwt.SigningMethodES256, s.ec, good),
 		"RS256": sign(t, jwt.SigningMethodRS256, s.rsa, good),
 	} {
-		if user, err := s.all.Verify(token, noon.Add(time.Minute)); err != nil || user != "42" {
+		if user, err := s.all.Verify(token, "shop", noon.Add(time.Minute)); err != nil || user != "42" {
 			t.Errorf("%s: %q, %v", name, user, err)
 		}
 	}
+	for name, aud := range map[string]any{"the controller": "shop", "one of several": []string{"mail", "shop"}, "accord": []string{"accord"}} {
+		c := claims("42", noon, noon.Add(time.Hour))
+		c["aud"] = aud
+		if user, err := s.all.Verify(sign(t, jwt.SigningMethodEdDSA, s.ed, c), "shop", noon); err != nil || user != "42" {
+			t.Errorf("for %s: %q, %v", name, user, err)
+		}
+	}
 	day := sign(t, jwt.SigningMethodEdDSA, s.ed, claims("42", noon, noon.Add(24*time.Hour)))
-	if _, err := s.all.Verify(day, noon.Add(23*time.Hour)); err != nil {
+	if _, err := s.all.Verify(day, "shop", noon.Add(23*time.Hour)); err != nil {
 		t.Errorf("a token of a day: %v", err)
 	}
 }
@@ -224,6 +263,11 @@ func TestShopTokenForgeries(t *testing.T) {
 		"no exp":                        edDSA(without("exp")),
 		"no iat":                        edDSA(without("iat")),
 		"no sub":                        edDSA(without("sub")),
+		"no aud":                        edDSA(without("aud")),
+		"for another service":           edDSA(with("aud", "warehouse")),
+		"for several other services":    edDSA(with("aud", []string{"warehouse", "mail", ""})),
+		"for another controller":        edDSA(with("aud", "shop-2")),
+		"aud as a number":               edDSA(with("aud", 1)),
 		"an empty sub":                  edDSA(with("sub", "")),
 		"a number as sub":               edDSA(with("sub", 42)),
 		"a list as sub":                 edDSA(with("sub", []string{"42"})),
@@ -237,15 +281,15 @@ func TestShopTokenForgeries(t *testing.T) {
 		"too long":                      edDSA(with("x", strings.Repeat("x", 5000))),
 		"a user id longer than allowed": edDSA(with("sub", strings.Repeat("4", MaxIdentifier+1))),
 	} {
-		if user, err := s.all.Verify(token, noon); err != ErrBadShop || user != "" {
+		if user, err := s.all.Verify(token, "shop", noon); err != ErrBadShop || user != "" {
 			t.Errorf("%s: taken for %q, %v", name, user, err)
 		}
 	}
-	if _, err := s.all.Verify(ed, hour.Add(31*time.Second)); err != ErrBadShop {
+	if _, err := s.all.Verify(ed, "shop", hour.Add(31*time.Second)); err != ErrBadShop {
 		t.Errorf("a token is good after its end: %v", err)
 	}
 	for name, keys := range map[string]*ShopKeys{"no keys": {}, "nil": nil} {
-		if _, err := keys.Verify(ed, noon); err != ErrBadShop {
+		if _, err := keys.Verify(ed, "shop", noon); err != ErrBadShop {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -267,7 +311,7 @@ func TestHeadersDoNotChooseTheKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if user, err := only.Verify(signed, noon); err != ErrBadShop {
+	if user, err := only.Verify(signed, "shop", noon); err != ErrBadShop {
 		t.Errorf("taken for %q, %v", user, err)
 	}
 }
@@ -313,7 +357,7 @@ func FuzzVisitorVerify(f *testing.F) {
 	f.Add("v1..")
 	f.Add("v1." + strings.Repeat("A", 43))
 	f.Fuzz(func(t *testing.T, text string) {
-		if id, err := v.Verify(text); err == nil && text != token {
+		if id, err := v.Verify(text, noon); err == nil && text != token {
 			t.Fatalf("%q proves %q", text, id)
 		}
 	})
@@ -334,7 +378,7 @@ func FuzzShopVerify(f *testing.F) {
 	f.Add("..")
 	f.Add("eyJhbGciOiJub25lIn0.eyJzdWIiOiI0MiJ9.")
 	f.Fuzz(func(t *testing.T, text string) {
-		if user, err := s.all.Verify(text, noon); err == nil && !known[payload(text)] {
+		if user, err := s.all.Verify(text, "shop", noon); err == nil && !known[payload(text)] {
 			t.Fatalf("%q proves %q", text, user)
 		}
 	})
@@ -348,7 +392,7 @@ func BenchmarkVisitorVerify(b *testing.B) {
 	_, token := v.Issue([16]byte{1}, noon)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := v.Verify(token); err != nil {
+		if _, err := v.Verify(token, noon); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -173,6 +173,28 @@ func TestStreamEndsWithTheFeed(t *testing.T) {
 	}
 }
 
+// A page stays open for longer than the server's answers may take: the stream
+// moves its own deadline.
+func TestStreamOutlivesTheServersDeadline(t *testing.T) {
+	c, _, feed := config(t)
+	srv := httptest.NewUnstartedServer(New(c))
+	srv.Config.WriteTimeout = 100 * time.Millisecond
+	srv.Start()
+	defer srv.Close()
+	defer feed.Close()
+	resp, err := http.Get(srv.URL + "/demo/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if lines.Text() == "event: counters" { // after a second
+			return
+		}
+	}
+	t.Error("the stream ended before a second was over")
+}
+
 func TestStreamsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := config(t)
