@@ -96,7 +96,7 @@ func TestEverythingAtOnce(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					if _, err := b.vault.Seen(stock[s][0].Records[0].ID); err != nil {
+					if _, err := b.vault.Seen(s, stock[s][0].Records[0].ID, stock[s][0].Records[0].Class); err != nil {
 						t.Error(err)
 					}
 				}
