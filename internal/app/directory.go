@@ -91,6 +91,23 @@ func makeDirectory(path string, kind Kind) (*Directory, error) {
 	return d, writeFile(d.file("directory.json"), append(b, '\n'))
 }
 
+// restoreKeys ends the errors of a directory whose keys are gone.
+const restoreKeys = "put keys/ back from your backup, kek.json included, since without it nothing in the log can be read; to begin anew choose another directory with --data"
+
+// hasKeys refuses a directory whose key store is gone: new keys would open
+// nothing of what is there, and nobody would be told.
+func (d *Directory) hasKeys() error {
+	if _, err := os.Stat(d.file("keys/store")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, name := range []string{"log", "run.json"} {
+		if _, err := os.Stat(d.file(name)); err == nil {
+			return fmt.Errorf("data directory %s has %s and no keys/store: %s", d.Path, name, restoreKeys)
+		}
+	}
+	return nil
+}
+
 // writeFile replaces a file atomically and durably.
 func writeFile(name string, b []byte) error {
 	temp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")

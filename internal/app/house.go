@@ -5,6 +5,15 @@
 // the fold catches up. [House.Close] goes the other way and loses nothing that
 // was acknowledged. The commands of cmd/accord are functions here.
 //
+// Keys, log and state belong together. A part that was lost or is of another
+// moment is refused before the gate opens, with what to put back: an objection
+// might be among what is missing. The log's random identity tells a new log from
+// the old one; the applied sequences, and the mark that the key store keeps of
+// the choices, tell an older copy. Only a lost state is no fault: it is rebuilt.
+// What this cannot notice: a log without its last choices where nothing was
+// synced to the key store since they were made and the run did not end in order;
+// an older key store, as far as it lacks keys of data and not of choices.
+//
 // Promises kept here: 3 (the gate opens only when every durable choice is in
 // force), 5 (an orderly stop drains; a disorderly one is noticed at the next
 // start), 6 (a gap in the receipts is reported).
@@ -17,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +39,7 @@ import (
 	"accord/internal/decide/recommend"
 	"accord/internal/decide/run"
 	"accord/internal/declare"
+	"accord/internal/event"
 	"accord/internal/eventlog"
 	"accord/internal/identity"
 	"accord/internal/vault"
@@ -132,14 +143,48 @@ func (h *House) openFiles() (err error) {
 }
 
 // openKeepers opens the key store, the log and the vault, and opens the gate
-// when every durable choice is in force.
+// when they belong together and every durable choice is in force.
 func (h *House) openKeepers(ctx context.Context) (err error) {
+	if err := h.directory.hasKeys(); err != nil {
+		return err
+	}
 	if h.keys, err = vault.OpenKeys(h.directory.file("keys"), h.declaration); err != nil {
 		return inUse(err, vault.ErrInUse, h.config.Data)
 	}
 	h.onClose(h.keys.Close)
+	if err := h.openLog(ctx); err != nil {
+		return err
+	}
+	h.book = consent.NewBook(h.declaration)
+	h.gate = consent.NewGate(h.declaration, h.book)
+	h.vault, err = vault.Open(h.directory.file("state"), h.declaration, h.keys, h.gate, h.clock.Now, vault.WithLog(h.log.Identity()))
+	if err != nil {
+		return inUse(err, vault.ErrInUse, h.config.Data)
+	}
+	h.onClose(h.vault.Close)
+	h.clock.raise(h.vault.HighWater())
+	_, choice := h.keys.Log()
+	if err := h.log.Reaches(ctx, h.vault.Applied(), choice); err != nil {
+		return err
+	}
+	h.choices = choices.New(h.declaration, h.keys, choiceLog{h.log, h.keys}, h.book, h.vault, h.clock.Now)
+	if err := h.choices.Replay(ctx); err != nil {
+		return fmt.Errorf("reading the choices back: %w", err)
+	}
+	if choice, err = h.log.LastChoice(ctx); err != nil {
+		return err
+	}
+	h.keys.Chosen(choice)
+	h.gate.Open()
+	return nil
+}
+
+// openLog opens the log that the key store is bound to. A new key store is bound
+// to a new log: it would open nothing in one that was there before.
+func (h *House) openLog(ctx context.Context) (err error) {
+	known, _ := h.keys.Log()
 	h.log, err = eventlog.Open(ctx, eventlog.Options{
-		Dir: h.directory.file("log"), URL: h.config.NATS, Retention: h.retention, Logger: h.logger,
+		Dir: h.directory.file("log"), URL: h.config.NATS, Identity: known, Retention: h.retention, Logger: h.logger,
 	})
 	if err != nil {
 		return inUse(err, eventlog.ErrInUse, h.config.Data)
@@ -149,19 +194,36 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 		defer cancel()
 		return h.log.Close(ctx)
 	})
-	h.book = consent.NewBook(h.declaration)
-	h.gate = consent.NewGate(h.declaration, h.book)
-	if h.vault, err = vault.Open(h.directory.file("state"), h.declaration, h.keys, h.gate, h.clock.Now); err != nil {
-		return inUse(err, vault.ErrInUse, h.config.Data)
+	if known != "" {
+		return nil
 	}
-	h.onClose(h.vault.Close)
-	h.clock.raise(h.vault.HighWater())
-	h.choices = choices.New(h.declaration, h.keys, h.log, h.book, h.vault, h.clock.Now)
-	if err := h.choices.Replay(ctx); err != nil {
-		return fmt.Errorf("reading the choices back: %w", err)
+	ends, err := h.log.Ends(ctx)
+	if err != nil {
+		return err
 	}
-	h.gate.Open()
-	return nil
+	last, err := h.log.LastChoice(ctx)
+	if err != nil {
+		return err
+	}
+	if last > 0 || slices.Max(ends) > 0 {
+		return fmt.Errorf("the keys in %s are new and the event log is not: %s", h.directory.file("keys"), restoreKeys)
+	}
+	return h.keys.BindLog(ctx, h.log.Identity())
+}
+
+// choiceLog is the choice stream, of whose end the key store keeps a mark.
+type choiceLog struct {
+	*eventlog.Log
+	keys *vault.Keys
+}
+
+// AppendChoice appends a choice and notes it.
+func (l choiceLog) AppendChoice(ctx context.Context, m event.ChoiceMessage) (uint64, error) {
+	sequence, err := l.Log.AppendChoice(ctx, m)
+	if err == nil {
+		l.keys.Chosen(sequence)
+	}
+	return sequence, err
 }
 
 func inUse(err, sentinel error, data string) error {

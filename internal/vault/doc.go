@@ -30,6 +30,10 @@
 // numbers; every other value is sealed. layout.go is the one place that says
 // what each row is.
 //
+// Both stores remember the identity of the log that they belong to, and the keys
+// how far its choices reached, so that the app refuses a log that was lost or is
+// an older copy: see [Keys.Log] and [WithLog].
+//
 // A disk that fails or is full ends a store in order: the first failed write
 // freezes the files as a crash at that instant would have, every later change
 // returns the fault, [Keys.Failed] and [Vault.Failed] tell the app to stop, and

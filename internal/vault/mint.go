@@ -83,7 +83,9 @@ func (k *Keys) do(orders []*order) {
 	}
 	err := k.Err()
 	if err == nil && !r.batch.Empty() {
-		err = k.commit(r.batch, pebble.Sync)
+		if err = k.addMark(r.batch); err == nil {
+			err = k.commit(r.batch, pebble.Sync)
+		}
 	}
 	if err == nil {
 		r.publish()
