@@ -55,6 +55,9 @@ type Config struct {
 	// Learn is how often a new model is learnt while serving; 0 is every ten
 	// minutes.
 	Learn time.Duration
+	// TrustClock says that the machine's clock is right although it lies behind
+	// the time that was reached.
+	TrustClock bool
 	// Collected and Decided, if set, are told of what happens. They must not
 	// block.
 	Collected func(collect.Activity)
@@ -99,7 +102,7 @@ func Open(ctx context.Context, c Config) (h *House, err error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h = &House{config: c, logger: c.Logger, clock: &clock{}, fault: make(chan error, 1)}
+	h = &House{config: c, logger: c.Logger, clock: newClock(c.Logger), fault: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.closeAll())
@@ -157,12 +160,13 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 	}
 	h.book = consent.NewBook(h.declaration)
 	h.gate = consent.NewGate(h.declaration, h.book)
+	h.clock.doubted = h.gate.InDoubt
 	h.vault, err = vault.Open(h.directory.file("state"), h.declaration, h.keys, h.gate, h.clock.Now, vault.WithLog(h.log.Identity()))
 	if err != nil {
 		return inUse(err, vault.ErrInUse, h.config.Data)
 	}
 	h.onClose(h.vault.Close)
-	h.clock.raise(h.vault.HighWater())
+	h.clock.start(h.vault.HighWater(), h.config.TrustClock)
 	_, choice := h.keys.Log()
 	if err := h.log.Reaches(ctx, h.vault.Applied(), choice); err != nil {
 		return err

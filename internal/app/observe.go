@@ -32,6 +32,7 @@ func (h *House) observe(r *prometheus.Registry) {
 		}
 		return 0
 	})
+	gauge("clock_behind_seconds", "How far the machine's clock lies behind the time that was reached. Above 60 answers are un-personal, unless serve was started with --trust-clock.", func() float64 { return h.clock.behind().Seconds() })
 	gauge("model_people", "People whom the newest model was learnt from.", func() float64 { return float64(h.learner.people.Load()) })
 	gauge("model_learnt_timestamp_seconds", "When the newest model was learnt.", func() float64 { return float64(h.learner.trained.Load()) })
 	gauge("people_with_choices", "People who have made a choice.", func() float64 { return float64(h.book.Count()) })
