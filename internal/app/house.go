@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"accord/internal/auth"
@@ -71,6 +72,7 @@ type House struct {
 	directory   *Directory
 	declaration *declare.Declaration
 	clock       *clock
+	lifetimes   atomic.Pointer[lifetimes]
 
 	keys      *vault.Keys
 	log       *eventlog.Log
@@ -237,12 +239,27 @@ func inUse(err, sentinel error, data string) error {
 	return err
 }
 
-// retention is how long the log keeps a class.
+// lifetimes are the retentions of the classes on one day.
+type lifetimes struct {
+	day int64
+	of  map[declare.ClassID]time.Duration
+}
+
+// retention is how long the log keeps what comes now of a class: to the day that
+// the declaration says. It is asked for every record.
 func (h *House) retention(id declare.ClassID) time.Duration {
-	if c, ok := h.declaration.Class(id); ok {
-		return c.Retention.Duration()
+	now := h.clock.Now()
+	day := now.Unix() / (24 * 60 * 60)
+	l := h.lifetimes.Load()
+	if l == nil || l.day != day {
+		l = &lifetimes{day: day, of: make(map[declare.ClassID]time.Duration, len(h.declaration.Classes))}
+		for i := range h.declaration.Classes {
+			c := &h.declaration.Classes[i]
+			l.of[c.ID] = c.Retention.Duration(now)
+		}
+		h.lifetimes.Store(l)
 	}
-	return 0
+	return l.of[id]
 }
 
 // openActs makes what acts on the keepers.

@@ -217,3 +217,19 @@ func TestWhatIsRestoredGoesOn(t *testing.T) {
 	}
 	holds(1)
 }
+
+// The log keeps what comes to the day that the declaration says, and not as many
+// days as months could have.
+func TestTheLogKeepsAsDeclared(t *testing.T) {
+	e := newEstate(t)
+	e.within(func(h *House) {
+		now := h.clock.Now().UTC()
+		for i := range h.declaration.Classes {
+			c := &h.declaration.Classes[i]
+			end, want := now.Add(h.retention(c.ID)), c.Retention.After(now)
+			if end.Format(time.DateOnly) != want.Format(time.DateOnly) {
+				t.Errorf("%v ends on %v, want %v", c.Retention, end, want)
+			}
+		}
+	})
+}

@@ -17,6 +17,7 @@ import (
 	"accord/internal/profile"
 
 	"github.com/cockroachdb/pebble/v2"
+	"pgregory.net/rapid"
 )
 
 func (b *bed) wants(got []string, want ...string) {
@@ -260,6 +261,22 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%d rows %c are left after everything's retention", n, kind)
 		}
 	}
+}
+
+// Frames that the log still holds are indexed: those of the class that is kept
+// longest leave on their day, and their places after them.
+func TestFramesAreIndexedToTheirEnd(t *testing.T) {
+	b := newBed(t)
+	longest := b.d.ReceiptRetention
+	rapid.Check(t, func(t *rapid.T) {
+		accepted := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "accepted"), 0).UTC()
+		end := accepted.Add(longest.Duration(accepted))
+		if month := monthOf(accepted.UnixMilli()); b.vault.frameOutlived(month, end) {
+			t.Errorf("of %v, which ends %v, the place is swept before", accepted, end)
+		} else if !b.vault.frameOutlived(month, end.AddDate(0, 1, 1)) {
+			t.Errorf("of %v the place stays for ever", accepted)
+		}
+	})
 }
 
 // A clock that steps back revives nothing, not even over a restart.
