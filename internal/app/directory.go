@@ -35,7 +35,8 @@ const (
 //	catalog.json    products
 //	access.json     hashes of the API's keys
 //	imports.json    how far each imported file was taken
-//	run.json        whether the last run ended in order
+//	run.json        whether the last run ended in order, and which did not
+//	                (remove it to acknowledge those)
 type Directory struct {
 	Path    string    `json:"-"`
 	Format  int       `json:"format"`
@@ -169,37 +170,6 @@ func (d *Directory) template(name string) []byte {
 }
 
 var validity = regexp.MustCompile(`(?m)^    valid: .*\n`)
-
-// runMark is the content of run.json.
-type runMark struct {
-	Started time.Time `json:"started"`
-	Clean   bool      `json:"clean"`
-}
-
-// begin marks the start of a run and reports whether the last one ended in
-// order. After one that did not, receipts that left with their answers within
-// its last second may not be durable (promise 6): the caller reports the gap.
-func (d *Directory) begin(now time.Time) (last *runMark, clean bool, err error) {
-	clean = true
-	if b, err := os.ReadFile(d.file("run.json")); err == nil {
-		last = &runMark{}
-		clean = json.Unmarshal(b, last) == nil && last.Clean
-	}
-	return last, clean, d.mark(runMark{Started: now})
-}
-
-// end marks that a run ended in order.
-func (d *Directory) end(started time.Time) error {
-	return d.mark(runMark{Started: started, Clean: true})
-}
-
-func (d *Directory) mark(r runMark) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return writeFile(d.file("run.json"), append(b, '\n'))
-}
 
 // imports is the content of imports.json: for every file that was imported, by
 // the digest of its content, the number of the last line that is durable. Lines

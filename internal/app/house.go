@@ -90,8 +90,8 @@ type House struct {
 	shop      *identity.ShopKeys
 	learner   *learner
 
-	started time.Time
-	gap     *time.Time // when a run began that did not end in order
+	reached time.Time // the latest time that the state knew at the start
+	run     runMark
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 	fault   chan error // the first error that ends the house
@@ -120,7 +120,24 @@ func Open(ctx context.Context, c Config) (h *House, err error) {
 	if err := h.openActs(ctx); err != nil {
 		return h, err
 	}
-	return h, h.follow()
+	if err := h.follow(); err != nil {
+		return h, err
+	}
+	return h, h.begin()
+}
+
+// begin marks the start of the run, now that everything is open and before any
+// answer leaves, and reports the gaps of earlier runs.
+func (h *House) begin() (err error) {
+	if h.run, err = h.directory.begin(h.clock.Now(), h.reached); err != nil {
+		return err
+	}
+	if n := len(h.run.Gaps); n > 0 {
+		last := h.run.Gaps[n-1]
+		h.logger.Warn("runs did not end in order: answers of their last second carry receipts that may not be kept here; remove run.json while no accord runs, and this is not said again",
+			"runs", n, "last_started", last.Started, "last_reached", last.Reached, "list", h.directory.file("run.json"))
+	}
+	return nil
 }
 
 func (h *House) onClose(f func() error) { h.closers = append(h.closers, f) }
@@ -168,7 +185,8 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 		return inUse(err, vault.ErrInUse, h.config.Data)
 	}
 	h.onClose(h.vault.Close)
-	h.clock.start(h.vault.HighWater(), h.config.TrustClock)
+	h.reached = h.vault.HighWater()
+	h.clock.start(h.reached, h.config.TrustClock)
 	_, choice := h.keys.Log()
 	if err := h.log.Reaches(ctx, h.vault.Applied(), choice); err != nil {
 		return err
@@ -264,15 +282,6 @@ func (h *House) retention(id declare.ClassID) time.Duration {
 
 // openActs makes what acts on the keepers.
 func (h *House) openActs(ctx context.Context) error {
-	h.started = h.clock.Now()
-	last, clean, err := h.directory.begin(h.started)
-	if err != nil {
-		return err
-	}
-	if !clean {
-		h.gap = &last.Started
-		h.logger.Warn("the last run did not end in order: answers of its last second carry receipts that may not be kept here", "run_started", last.Started)
-	}
 	receiptKey, err := h.keys.Secret("receipt")
 	if err != nil {
 		return err
@@ -389,7 +398,7 @@ func (h *House) Close() error {
 	h.gate.Close()
 	err := h.closeAll()
 	if err == nil {
-		err = h.directory.end(h.started)
+		err = h.directory.end(h.run)
 	}
 	return err
 }

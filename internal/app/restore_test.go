@@ -233,3 +233,72 @@ func TestTheLogKeepsAsDeclared(t *testing.T) {
 		}
 	})
 }
+
+// Promise 6: "a gap after a crash is found and reported", by whatever opens the
+// directory and for as long as nobody acknowledged it.
+func TestGapsAreKept(t *testing.T) {
+	e := newEstate(t)
+	e.within(func(h *House) { e.buys(h, "ada", "m1", "cup") })
+	file := filepath.Join(e.data, "run.json")
+	crashed := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	gaps := func(want int) {
+		t.Helper()
+		e.within(func(h *House) {
+			if len(h.run.Gaps) != want {
+				t.Fatalf("%d gaps are reported, want %d", len(h.run.Gaps), want)
+			}
+			if want > 0 && (!h.run.Gaps[0].Started.Equal(crashed) || time.Since(h.run.Gaps[0].Reached).Abs() > time.Hour) {
+				t.Errorf("%+v", h.run.Gaps[0])
+			}
+		})
+	}
+	gaps(0)
+	for n := range 2 {
+		mark, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var run runMark
+		if err := json.Unmarshal(mark, &run); err != nil {
+			t.Fatal(err)
+		}
+		run.Started, run.Clean = crashed, false // as kill -9 leaves it
+		if err := (&Directory{Path: e.data}).mark(run); err != nil {
+			t.Fatal(err)
+		}
+		gaps(n + 1)
+		gaps(n + 1)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	gaps(0)
+
+	// What did not get as far as an answer is no gap.
+	models := filepath.Join(e.data, "models")
+	if err := os.MkdirAll(filepath.Join(models, "recommend"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := Open(t.Context(), e.config()); err == nil {
+		t.Error("it opened with a directory for a model")
+		h.Close() //nolint:errcheck // it was not to be open
+	}
+	if err := os.RemoveAll(models); err != nil {
+		t.Fatal(err)
+	}
+	gaps(0)
+
+	// What cannot be read is not taken for a run that ended in order.
+	if err := errors.Join(os.Remove(file), os.Mkdir(file, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	e.refuses(nil, "last run")
+	if err := errors.Join(os.Remove(file), os.WriteFile(file, []byte("{"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	e.within(func(h *House) {
+		if len(h.run.Gaps) != 1 {
+			t.Errorf("a damaged mark: %+v", h.run)
+		}
+	})
+}
