@@ -16,6 +16,7 @@ import (
 //	m "log"                         → sequence of a choice that is in the log 8, its identity
 //	l <lookup 16>                   → token 16
 //	k <token 16> <class 4>          → key id 4, data key sealed by the key-store key
+//	                                  (bound to the row and to the controller)
 //	s <name>                        → named secret sealed by the key-store key
 //
 // The rows of the state:
@@ -54,7 +55,7 @@ var (
 )
 
 const (
-	keysFormat  = 1
+	keysFormat  = 2
 	stateFormat = 1
 )
 
