@@ -170,37 +170,3 @@ func (d *Directory) template(name string) []byte {
 }
 
 var validity = regexp.MustCompile(`(?m)^    valid: .*\n`)
-
-// imports is the content of imports.json: for every file that was imported, by
-// the digest of its content, the number of the last line that is durable. Lines
-// up to it are never taken again, however long ago that was; a line that was
-// durable when a crash came and is not noted here yet is known by its message id.
-type imports struct {
-	directory *Directory
-	Lines     map[string]int `json:"lines"`
-}
-
-func (d *Directory) imports() (*imports, error) {
-	j := &imports{directory: d, Lines: map[string]int{}}
-	b, err := os.ReadFile(d.file("imports.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return j, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(b, j); err != nil || j.Lines == nil {
-		return nil, fmt.Errorf("%s is damaged: restore it from a backup; without it a repeated import would count every line twice", d.file("imports.json"))
-	}
-	return j, nil
-}
-
-// reached notes durably that the lines of a file up to number are durable.
-func (j *imports) reached(file string, number int) error {
-	j.Lines[file] = number
-	b, err := json.MarshalIndent(j, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(j.directory.file("imports.json"), append(b, '\n'))
-}

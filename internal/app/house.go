@@ -301,12 +301,16 @@ func (h *House) openActs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.collector = collect.New(collect.Config{
-		Declaration: h.declaration, Gate: h.gate, Book: h.book, Keys: h.keys, Log: h.log, State: h.vault,
-		Choices: h.choices, Now: h.clock.Now, Observe: h.config.Collected,
-	})
+	h.collector = h.newCollector(h.vault)
 	h.learner = newLearner(h)
 	return h.learner.load()
+}
+
+func (h *House) newCollector(state collect.State) *collect.Collector {
+	return collect.New(collect.Config{
+		Declaration: h.declaration, Gate: h.gate, Book: h.book, Keys: h.keys, Log: h.log, State: state,
+		Choices: h.choices, Now: h.clock.Now, Observe: h.config.Collected,
+	})
 }
 
 // mayShow tells whether a product may be answered. Without a catalogue there is
