@@ -12,6 +12,7 @@ type serveCommand struct {
 	TLSCert string        `name:"tls-cert" help:"Certificate file (PEM); with --tls-key." type:"path"`
 	TLSKey  string        `name:"tls-key" help:"Key file (PEM)." type:"path"`
 	Learn   time.Duration `help:"How often a new model is learnt." default:"10m"`
+	Trust   bool          `name:"trust-clock" help:"The machine's clock is right although it lies behind the time that was reached: personal answers go on."`
 	Profile string        `help:"Loopback address for Go's profiler, such as 127.0.0.1:6060; default: none." placeholder:"ADDR"`
 }
 
@@ -26,7 +27,7 @@ func (serveCommand) Help() string {
 // Run serves until it is told to stop.
 func (c serveCommand) Run(s *session) error {
 	return app.Serve(s.ctx, app.ServeOptions{
-		Config: func() app.Config { o := c.config(s, ""); o.Learn = c.Learn; return o }(),
+		Config: func() app.Config { o := c.config(s, ""); o.Learn, o.TrustClock = c.Learn, c.Trust; return o }(),
 		Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, Profile: c.Profile,
 	}, s.talk)
 }

@@ -114,7 +114,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	must(t, err)
 	t.Cleanup(func() { must(t, h.keys.Close()) })
 	log, err := eventlog.Open(t.Context(), eventlog.Options{Dir: filepath.Join(dir, "log"), Streams: 1, Logger: slog.New(slog.DiscardHandler),
-		Retention: func(id declare.ClassID) time.Duration { c, _ := d.Class(id); return c.Retention.Duration() }})
+		Retention: func(id declare.ClassID) time.Duration { c, _ := d.Class(id); return c.Retention.Duration(time.Now()) }})
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close(context.Background())) })
 	h.book = consent.NewBook(d)

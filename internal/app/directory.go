@@ -35,7 +35,8 @@ const (
 //	catalog.json    products
 //	access.json     hashes of the API's keys
 //	imports.json    how far each imported file was taken
-//	run.json        whether the last run ended in order
+//	run.json        whether the last run ended in order, and which did not
+//	                (remove it to acknowledge those)
 type Directory struct {
 	Path    string    `json:"-"`
 	Format  int       `json:"format"`
@@ -89,6 +90,23 @@ func makeDirectory(path string, kind Kind) (*Directory, error) {
 		return nil, err
 	}
 	return d, writeFile(d.file("directory.json"), append(b, '\n'))
+}
+
+// restoreKeys ends the errors of a directory whose keys are gone.
+const restoreKeys = "put keys/ back from your backup, kek.json included, since without it nothing in the log can be read; to begin anew choose another directory with --data"
+
+// hasKeys refuses a directory whose key store is gone: new keys would open
+// nothing of what is there, and nobody would be told.
+func (d *Directory) hasKeys() error {
+	if _, err := os.Stat(d.file("keys/store")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, name := range []string{"log", "run.json"} {
+		if _, err := os.Stat(d.file(name)); err == nil {
+			return fmt.Errorf("data directory %s has %s and no keys/store: %s", d.Path, name, restoreKeys)
+		}
+	}
+	return nil
 }
 
 // writeFile replaces a file atomically and durably.
@@ -152,68 +170,3 @@ func (d *Directory) template(name string) []byte {
 }
 
 var validity = regexp.MustCompile(`(?m)^    valid: .*\n`)
-
-// runMark is the content of run.json.
-type runMark struct {
-	Started time.Time `json:"started"`
-	Clean   bool      `json:"clean"`
-}
-
-// begin marks the start of a run and reports whether the last one ended in
-// order. After one that did not, receipts that left with their answers within
-// its last second may not be durable (promise 6): the caller reports the gap.
-func (d *Directory) begin(now time.Time) (last *runMark, clean bool, err error) {
-	clean = true
-	if b, err := os.ReadFile(d.file("run.json")); err == nil {
-		last = &runMark{}
-		clean = json.Unmarshal(b, last) == nil && last.Clean
-	}
-	return last, clean, d.mark(runMark{Started: now})
-}
-
-// end marks that a run ended in order.
-func (d *Directory) end(started time.Time) error {
-	return d.mark(runMark{Started: started, Clean: true})
-}
-
-func (d *Directory) mark(r runMark) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return writeFile(d.file("run.json"), append(b, '\n'))
-}
-
-// imports is the content of imports.json: for every file that was imported, by
-// the digest of its content, the number of the last line that is durable. Lines
-// up to it are never taken again, however long ago that was; a line that was
-// durable when a crash came and is not noted here yet is known by its message id.
-type imports struct {
-	directory *Directory
-	Lines     map[string]int `json:"lines"`
-}
-
-func (d *Directory) imports() (*imports, error) {
-	j := &imports{directory: d, Lines: map[string]int{}}
-	b, err := os.ReadFile(d.file("imports.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return j, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(b, j); err != nil || j.Lines == nil {
-		return nil, fmt.Errorf("%s is damaged: restore it from a backup; without it a repeated import would count every line twice", d.file("imports.json"))
-	}
-	return j, nil
-}
-
-// reached notes durably that the lines of a file up to number are durable.
-func (j *imports) reached(file string, number int) error {
-	j.Lines[file] = number
-	b, err := json.MarshalIndent(j, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(j.directory.file("imports.json"), append(b, '\n'))
-}

@@ -5,6 +5,15 @@
 // the fold catches up. [House.Close] goes the other way and loses nothing that
 // was acknowledged. The commands of cmd/accord are functions here.
 //
+// Keys, log and state belong together. A part that was lost or is of another
+// moment is refused before the gate opens, with what to put back: an objection
+// might be among what is missing. The log's random identity tells a new log from
+// the old one; the applied sequences, and the mark that the key store keeps of
+// the choices, tell an older copy. Only a lost state is no fault: it is rebuilt.
+// What this cannot notice: a log without its last choices where nothing was
+// synced to the key store since they were made and the run did not end in order;
+// an older key store, as far as it lacks keys of data and not of choices.
+//
 // Promises kept here: 3 (the gate opens only when every durable choice is in
 // force), 5 (an orderly stop drains; a disorderly one is noticed at the next
 // start), 6 (a gap in the receipts is reported).
@@ -17,7 +26,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +42,7 @@ import (
 	"accord/internal/decide/recommend"
 	"accord/internal/decide/run"
 	"accord/internal/declare"
+	"accord/internal/event"
 	"accord/internal/eventlog"
 	"accord/internal/identity"
 	"accord/internal/vault"
@@ -46,6 +58,9 @@ type Config struct {
 	// Learn is how often a new model is learnt while serving; 0 is every ten
 	// minutes.
 	Learn time.Duration
+	// TrustClock says that the machine's clock is right although it lies behind
+	// the time that was reached.
+	TrustClock bool
 	// Collected and Decided, if set, are told of what happens. They must not
 	// block.
 	Collected func(collect.Activity)
@@ -59,6 +74,7 @@ type House struct {
 	directory   *Directory
 	declaration *declare.Declaration
 	clock       *clock
+	lifetimes   atomic.Pointer[lifetimes]
 
 	keys      *vault.Keys
 	log       *eventlog.Log
@@ -77,8 +93,8 @@ type House struct {
 	learner   *learner
 	metrics   *prometheus.Registry // of the newest handler
 
-	started time.Time
-	gap     *time.Time // when a run began that did not end in order
+	reached time.Time // the latest time that the state knew at the start
+	run     runMark
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 	fault   chan error // the first error that ends the house
@@ -91,7 +107,7 @@ func Open(ctx context.Context, c Config) (h *House, err error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h = &House{config: c, logger: c.Logger, clock: &clock{}, fault: make(chan error, 1)}
+	h = &House{config: c, logger: c.Logger, clock: newClock(c.Logger), fault: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.closeAll())
@@ -107,7 +123,24 @@ func Open(ctx context.Context, c Config) (h *House, err error) {
 	if err := h.openActs(ctx); err != nil {
 		return h, err
 	}
-	return h, h.follow()
+	if err := h.follow(); err != nil {
+		return h, err
+	}
+	return h, h.begin()
+}
+
+// begin marks the start of the run, now that everything is open and before any
+// answer leaves, and reports the gaps of earlier runs.
+func (h *House) begin() (err error) {
+	if h.run, err = h.directory.begin(h.clock.Now(), h.reached); err != nil {
+		return err
+	}
+	if n := len(h.run.Gaps); n > 0 {
+		last := h.run.Gaps[n-1]
+		h.logger.Warn("runs did not end in order: answers of their last second carry receipts that may not be kept here; remove run.json while no accord runs, and this is not said again",
+			"runs", n, "last_started", last.Started, "last_reached", last.Reached, "list", h.directory.file("run.json"))
+	}
+	return nil
 }
 
 func (h *House) onClose(f func() error) { h.closers = append(h.closers, f) }
@@ -135,14 +168,50 @@ func (h *House) openFiles() (err error) {
 }
 
 // openKeepers opens the key store, the log and the vault, and opens the gate
-// when every durable choice is in force.
+// when they belong together and every durable choice is in force.
 func (h *House) openKeepers(ctx context.Context) (err error) {
+	if err := h.directory.hasKeys(); err != nil {
+		return err
+	}
 	if h.keys, err = vault.OpenKeys(h.directory.file("keys"), h.declaration); err != nil {
 		return inUse(err, vault.ErrInUse, h.config.Data)
 	}
 	h.onClose(h.keys.Close)
+	if err := h.openLog(ctx); err != nil {
+		return err
+	}
+	h.book = consent.NewBook(h.declaration)
+	h.gate = consent.NewGate(h.declaration, h.book)
+	h.clock.doubted = h.gate.InDoubt
+	h.vault, err = vault.Open(h.directory.file("state"), h.declaration, h.keys, h.gate, h.clock.Now, vault.WithLog(h.log.Identity()))
+	if err != nil {
+		return inUse(err, vault.ErrInUse, h.config.Data)
+	}
+	h.onClose(h.vault.Close)
+	h.reached = h.vault.HighWater()
+	h.clock.start(h.reached, h.config.TrustClock)
+	_, choice := h.keys.Log()
+	if err := h.log.Reaches(ctx, h.vault.Applied(), choice); err != nil {
+		return err
+	}
+	h.choices = choices.New(h.declaration, h.keys, choiceLog{h.log, h.keys}, h.book, h.vault, h.clock.Now)
+	if err := h.choices.Replay(ctx); err != nil {
+		return fmt.Errorf("reading the choices back: %w", err)
+	}
+	if choice, err = h.log.LastChoice(ctx); err != nil {
+		return err
+	}
+	h.keys.Chosen(choice)
+	h.gate.Open()
+	return nil
+}
+
+// openLog opens the log that the key store is bound to. A new key store is bound
+// to a new log: it would open nothing in one that was there before.
+func (h *House) openLog(ctx context.Context) (err error) {
+	known, _ := h.keys.Log()
 	h.log, err = eventlog.Open(ctx, eventlog.Options{
-		Dir: h.directory.file("log"), URL: h.config.NATS, Retention: h.retention, Logger: h.logger,
+		Dir: h.directory.file("log"), URL: h.config.NATS, Identity: known, Retention: h.retention, Logger: h.logger,
 	})
 	if err != nil {
 		return inUse(err, eventlog.ErrInUse, h.config.Data)
@@ -152,19 +221,36 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 		defer cancel()
 		return h.log.Close(ctx)
 	})
-	h.book = consent.NewBook(h.declaration)
-	h.gate = consent.NewGate(h.declaration, h.book)
-	if h.vault, err = vault.Open(h.directory.file("state"), h.declaration, h.keys, h.gate, h.clock.Now); err != nil {
-		return inUse(err, vault.ErrInUse, h.config.Data)
+	if known != "" {
+		return nil
 	}
-	h.onClose(h.vault.Close)
-	h.clock.raise(h.vault.HighWater())
-	h.choices = choices.New(h.declaration, h.keys, h.log, h.book, h.vault, h.clock.Now)
-	if err := h.choices.Replay(ctx); err != nil {
-		return fmt.Errorf("reading the choices back: %w", err)
+	ends, err := h.log.Ends(ctx)
+	if err != nil {
+		return err
 	}
-	h.gate.Open()
-	return nil
+	last, err := h.log.LastChoice(ctx)
+	if err != nil {
+		return err
+	}
+	if last > 0 || slices.Max(ends) > 0 {
+		return fmt.Errorf("the keys in %s are new and the event log is not: %s", h.directory.file("keys"), restoreKeys)
+	}
+	return h.keys.BindLog(ctx, h.log.Identity())
+}
+
+// choiceLog is the choice stream, of whose end the key store keeps a mark.
+type choiceLog struct {
+	*eventlog.Log
+	keys *vault.Keys
+}
+
+// AppendChoice appends a choice and notes it.
+func (l choiceLog) AppendChoice(ctx context.Context, m event.ChoiceMessage) (uint64, error) {
+	sequence, err := l.Log.AppendChoice(ctx, m)
+	if err == nil {
+		l.keys.Chosen(sequence)
+	}
+	return sequence, err
 }
 
 func inUse(err, sentinel error, data string) error {
@@ -174,25 +260,31 @@ func inUse(err, sentinel error, data string) error {
 	return err
 }
 
-// retention is how long the log keeps a class.
+// lifetimes are the retentions of the classes on one day.
+type lifetimes struct {
+	day int64
+	of  map[declare.ClassID]time.Duration
+}
+
+// retention is how long the log keeps what comes now of a class: to the day that
+// the declaration says. It is asked for every record.
 func (h *House) retention(id declare.ClassID) time.Duration {
-	if c, ok := h.declaration.Class(id); ok {
-		return c.Retention.Duration()
+	now := h.clock.Now()
+	day := now.Unix() / (24 * 60 * 60)
+	l := h.lifetimes.Load()
+	if l == nil || l.day != day {
+		l = &lifetimes{day: day, of: make(map[declare.ClassID]time.Duration, len(h.declaration.Classes))}
+		for i := range h.declaration.Classes {
+			c := &h.declaration.Classes[i]
+			l.of[c.ID] = c.Retention.Duration(now)
+		}
+		h.lifetimes.Store(l)
 	}
-	return 0
+	return l.of[id]
 }
 
 // openActs makes what acts on the keepers.
 func (h *House) openActs(ctx context.Context) error {
-	h.started = h.clock.Now()
-	last, clean, err := h.directory.begin(h.started)
-	if err != nil {
-		return err
-	}
-	if !clean {
-		h.gap = &last.Started
-		h.logger.Warn("the last run did not end in order: answers of its last second carry receipts that may not be kept here", "run_started", last.Started)
-	}
 	receiptKey, err := h.keys.Secret("receipt")
 	if err != nil {
 		return err
@@ -212,12 +304,16 @@ func (h *House) openActs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.collector = collect.New(collect.Config{
-		Declaration: h.declaration, Gate: h.gate, Book: h.book, Keys: h.keys, Log: h.log, State: h.vault,
-		Choices: h.choices, Now: h.clock.Now, Observe: h.config.Collected,
-	})
+	h.collector = h.newCollector(h.vault)
 	h.learner = newLearner(h)
 	return h.learner.load()
+}
+
+func (h *House) newCollector(state collect.State) *collect.Collector {
+	return collect.New(collect.Config{
+		Declaration: h.declaration, Gate: h.gate, Book: h.book, Keys: h.keys, Log: h.log, State: state,
+		Choices: h.choices, Now: h.clock.Now, Observe: h.config.Collected,
+	})
 }
 
 // mayShow tells whether a product may be answered. Without a catalogue there is
@@ -309,7 +405,7 @@ func (h *House) Close() error {
 	h.gate.Close()
 	err := h.closeAll()
 	if err == nil {
-		err = h.directory.end(h.started)
+		err = h.directory.end(h.run)
 	}
 	return err
 }

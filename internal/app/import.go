@@ -73,6 +73,9 @@ func (h *House) ImportRetail(ctx context.Context, o ImportOptions) (ImportReport
 	if err == nil {
 		err = in.flush(ctx)
 	}
+	if err == nil {
+		err = journal.end(summary.Source)
+	}
 	report.Lines = summary.Lines
 	for reason, n := range summary.Dropped {
 		report.Dropped[reason] += n
@@ -261,6 +264,7 @@ type importer struct {
 	products retail.Products
 	journal  *imports
 	last     retail.Line // the newest line in the batch
+	begun    bool        // a batch was taken
 }
 
 func (i *importer) line(ctx context.Context) func(retail.Line) error {
@@ -293,7 +297,11 @@ func (i *importer) flush(ctx context.Context) error {
 	if len(i.batch) == 0 {
 		return nil
 	}
-	r, err := i.house.collector.Import(ctx, i.batch, i.basis)
+	to, err := i.collector(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := to.Import(ctx, i.batch, i.basis)
 	if err != nil {
 		return err
 	}
@@ -307,6 +315,25 @@ func (i *importer) flush(ctx context.Context) error {
 		i.report.Fields[reason] += n
 	}
 	return i.journal.reached(i.last.Source, i.last.Number)
+}
+
+// collector returns what takes the batch. The first batch after an import that
+// broke off may be in the log, in whole or in part.
+func (i *importer) collector(ctx context.Context) (*collect.Collector, error) {
+	h := i.house
+	if i.begun {
+		return h.collector, nil
+	}
+	i.begun = true
+	broken, err := i.journal.begin(i.last.Source)
+	if err != nil || !broken {
+		return h.collector, err
+	}
+	held, err := h.held(ctx, i.batch)
+	if err != nil {
+		return nil, err
+	}
+	return h.newCollector(resumed{h.vault, held}), nil
 }
 
 // errNothing is returned by commands that find no data to work on.

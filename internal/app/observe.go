@@ -26,12 +26,8 @@ func (h *House) observe(r *prometheus.Registry) {
 	counter("receipts_written_total", "Receipts made durable.", func() float64 { return float64(h.journal.Stats().Written) })
 	counter("receipts_lost_total", "Receipts that left in an answer and could not be kept.", func() float64 { return float64(h.journal.Stats().Lost) })
 	gauge("receipts_queue", "Receipts that wait for the disk.", func() float64 { return float64(h.journal.Stats().Queued) })
-	gauge("receipt_gap", "1 when the last run did not end in order, so that receipts of its last second may not be kept.", func() float64 {
-		if h.gap != nil {
-			return 1
-		}
-		return 0
-	})
+	gauge("receipt_gaps", "Runs that did not end in order, so that receipts of their last second may not be kept; run.json lists them.", func() float64 { return float64(len(h.run.Gaps)) })
+	gauge("clock_behind_seconds", "How far the machine's clock lies behind the time that was reached. Above 60 answers are un-personal, unless serve was started with --trust-clock.", func() float64 { return h.clock.behind().Seconds() })
 	gauge("model_people", "People whom the newest model was learnt from.", func() float64 { return float64(h.learner.people.Load()) })
 	gauge("model_learnt_timestamp_seconds", "When the newest model was learnt.", func() float64 { return float64(h.learner.trained.Load()) })
 	gauge("people_with_choices", "People who have made a choice.", func() float64 { return float64(h.book.Count()) })

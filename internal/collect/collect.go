@@ -54,11 +54,13 @@ type Keys interface {
 // Log makes records durable. *eventlog.Log does. It must not keep the records.
 type Log interface {
 	Append(ctx context.Context, records []event.Record) error
+	// StreamOf returns the stream that a person's records go to.
+	StreamOf(t identity.Token) int
 }
 
-// State knows which messages were folded. *vault.Vault does.
+// State knows which records were folded. *vault.Vault does.
 type State interface {
-	Seen(id event.ID) (bool, error)
+	Seen(stream int, id event.ID, class declare.ClassID) (bool, error)
 }
 
 // Choices make choices durable. *choices.Choices do.

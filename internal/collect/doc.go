@@ -52,8 +52,10 @@
 // random one. All pieces of a message carry its id and differ by class. A retry
 // is recognised while the first is under way, by a memory of the last
 // acknowledged ids, and by the vault's record of the last one to two days; what
-// slips through between them the vault folds once. Only messages of which
-// something is kept are remembered.
+// slips through between them the vault folds once. The vault is asked piece by
+// piece, since a try that failed may have left some of them on disk: what is
+// missing is kept, and a message is a duplicate when all its pieces are there.
+// Only messages of which something is kept are remembered.
 //
 // # JSON
 //

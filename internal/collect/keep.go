@@ -47,13 +47,13 @@ func (b *batch) admit() error {
 		if m.kept == 0 {
 			continue
 		}
-		if again, err := b.again(m); err != nil {
-			return err
-		} else if again {
+		if b.again(m) {
 			m.reason, m.kept = AlreadyKept, 0
 			continue
 		}
-		b.plan(i)
+		if err := b.plan(i); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -120,16 +120,61 @@ func (b *batch) denied(m *message, class *declare.Class) Reason {
 	return why
 }
 
-// plan lists the pieces of a message, one for each class that is kept.
-func (b *batch) plan(i int) {
+// plan lists the pieces of a message, one for each class that is kept and not
+// held already.
+func (b *batch) plan(i int) error {
 	m := &b.messages[i]
 	m.firstPiece = len(b.pieces)
 	for j := m.from; j < m.to; j++ {
 		if v := &b.values[j]; v.gone == NoReason && !b.planned(m, v.node.class) {
 			b.pieces = append(b.pieces, piece{message: i, class: v.node.class})
-			b.needs = append(b.needs, vault.Need{Token: m.token, Class: v.node.class.ID})
 		}
 	}
+	if err := b.strike(m); err != nil {
+		return err
+	}
+	for _, p := range b.pieces[m.firstPiece:] {
+		b.needs = append(b.needs, vault.Need{Token: m.token, Class: p.class.ID})
+	}
+	return nil
+}
+
+// strike takes those pieces of a message off the list that are held. Pieces of
+// different retention become durable apart, so of a message that was not
+// acknowledged some may be there: the others are still to be kept, and only when
+// all are held is the message a duplicate.
+func (b *batch) strike(m *message) error {
+	if m.assigned {
+		return nil
+	}
+	stream := b.c.Log.StreamOf(m.token)
+	fresh := b.pieces[:m.firstPiece]
+	for _, p := range b.pieces[m.firstPiece:] {
+		held, err := b.c.State.Seen(stream, m.id, p.class.ID)
+		if err != nil {
+			return fmt.Errorf("looking for a message: %w", err)
+		}
+		if held {
+			m.kept -= b.count(m, p.class)
+		} else {
+			fresh = append(fresh, p)
+		}
+	}
+	b.pieces = fresh
+	if m.kept == 0 {
+		m.reason = AlreadyKept
+	}
+	return nil
+}
+
+// count returns how many values of a class a message has.
+func (b *batch) count(m *message, class *declare.Class) (n int) {
+	for i := m.from; i < m.to; i++ {
+		if v := &b.values[i]; v.gone == NoReason && v.node.class == class {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *batch) planned(m *message, class *declare.Class) bool {
@@ -235,27 +280,23 @@ func (b *batch) unkeep(m *message, class *declare.Class) {
 	}
 }
 
-// again reports whether a message was kept before, and claims it if not.
-func (b *batch) again(m *message) (bool, error) {
+// again claims a message, and reports whether this request or another one has
+// it.
+func (b *batch) again(m *message) bool {
 	if m.assigned {
-		return false, nil
+		return false
 	}
 	if b.flight == nil {
 		b.flight = &flight{done: make(chan struct{})}
 	}
 	switch other := b.c.claims.claim(m.id, b.flight); other {
 	case nil:
+		return false
 	case b.flight:
-		return true, nil
 	default:
 		b.others = append(b.others, other)
-		return true, nil
 	}
-	seen, err := b.c.State.Seen(m.id)
-	if err != nil {
-		return false, fmt.Errorf("looking for a message: %w", err)
-	}
-	return seen, nil
+	return true
 }
 
 // release ends the claims of the batch and returns err. When the messages are

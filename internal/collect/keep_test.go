@@ -80,6 +80,74 @@ func TestPieces(t *testing.T) {
 	}
 }
 
+// halfLog is the real log at an instant in which a kill or a full disk comes
+// between the frames of two classes: it takes the records of the first only.
+type halfLog struct {
+	Log
+	half bool
+}
+
+var errHalf = errors.New("the second frame did not get there")
+
+func (l *halfLog) Append(ctx context.Context, records []event.Record) error {
+	if !l.half {
+		return l.Log.Append(ctx, records)
+	}
+	l.half = false
+	var some []event.Record
+	for _, r := range records {
+		if r.Class == records[0].Class {
+			some = append(some, r)
+		}
+	}
+	if err := l.Log.Append(ctx, some); err != nil {
+		return err
+	}
+	return errHalf
+}
+
+// Promise 5: of a message of which some pieces were on disk when its first try
+// failed, the others are kept when it comes again. Only then is it a duplicate.
+func TestHalfKept(t *testing.T) {
+	want := []string{"order_id#0=o1 for orders", "total#0=5 for orders", "products[].product_id#0=mug for orders+personalization"}
+	type outcome struct{ kept, duplicate int }
+	tries := map[string]func(b *bed) (outcome, error){
+		"event": func(b *bed) (outcome, error) {
+			r, err := b.Collect(context.Background(), Request{Source: "web", Speaker: server(), Kind: "track",
+				Body: []byte(ev(ordered, ada, id("1"), `"properties":{"order_id":"o1","total":5,"products":[{"product_id":"mug"}]}`))})
+			return outcome{r.Kept, r.Duplicate}, err
+		},
+		"import": func(b *bed) (outcome, error) {
+			r, err := b.Import(context.Background(), []Line{line(1, "ada", monday)}, 0)
+			return outcome{r.Kept, r.Duplicate}, err
+		},
+	}
+	for name, try := range tries {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			b.chooses(b.user("ada"), "personalization", consent.Given, monday.Add(-time.Hour))
+			b.Log = &halfLog{Log: b.log, half: true}
+			if _, err := try(b); !errors.Is(err, errHalf) {
+				t.Fatal(err)
+			}
+			b.catchUp()
+			b = b.again() // what this process remembers of the message is gone
+			if got, err := try(b); err != nil || got != (outcome{kept: 1}) {
+				t.Errorf("the second try: %+v, %v", got, err)
+			}
+			same(t, "held", b.held(), want)
+			if n := b.views(b.user("ada"), "personalization"); n != 1 {
+				t.Errorf("%d interactions, want 1", n)
+			}
+			b = b.again()
+			if got, err := try(b); err != nil || got != (outcome{duplicate: 1}) {
+				t.Errorf("the third try: %+v, %v", got, err)
+			}
+			same(t, "held", b.held(), want)
+		})
+	}
+}
+
 // slowLog is the real log behind a gate that the test opens.
 type slowLog struct {
 	Log
@@ -201,7 +269,7 @@ func TestWithdrawalOvertakes(t *testing.T) {
 func TestLogFails(t *testing.T) {
 	b := newBed(t)
 	good := b.Log
-	b.Log = brokenLog{}
+	b.Log = brokenLog{good}
 	body := []byte(ev(ordered, ada, id("1"), `"properties":{"order_id":"1"}`))
 	r := Request{Source: "web", Speaker: server(), Kind: "track", Body: body}
 	if _, err := b.Collect(context.Background(), r); err != errBroken {
@@ -215,7 +283,7 @@ func TestLogFails(t *testing.T) {
 
 var errBroken = errors.New("broken")
 
-type brokenLog struct{}
+type brokenLog struct{ Log }
 
 func (brokenLog) Append(context.Context, []event.Record) error { return errBroken }
 

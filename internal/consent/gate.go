@@ -79,6 +79,7 @@ type Gate struct {
 	book        *Book
 	bases       []declare.Basis // of the declaration's purposes, close together
 	open        atomic.Bool
+	doubt       atomic.Bool
 }
 
 // NewGate returns a closed gate over book.
@@ -95,6 +96,10 @@ func (g *Gate) Open() { g.open.Store(true) }
 
 // Close makes the gate deny everything from now on, releases included.
 func (g *Gate) Close() { g.open.Store(false) }
+
+// InDoubt says whether nobody knows what the time is. Then the gate gives and
+// releases no grant, and admits data as always.
+func (g *Gate) InDoubt(on bool) { g.doubt.Store(on) }
 
 // Grant is the gate's permission to use one person's data for one purpose, for
 // a short while. Its zero value denies.
@@ -165,6 +170,9 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 			return Grant{}, r
 		}
 	}
+	if g.doubt.Load() {
+		return Grant{}, DeniedClosed
+	}
 	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, version: version, until: millis(now.Add(GrantLife))}
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
@@ -185,7 +193,7 @@ func (g *Gate) Release(grant Grant, now time.Time) Reason {
 	switch {
 	case grant.gate != g:
 		return DeniedZero
-	case !g.open.Load():
+	case !g.open.Load() || g.doubt.Load():
 		return DeniedClosed
 	case millis(now) >= grant.until:
 		return DeniedStale

@@ -112,11 +112,12 @@ func count(n int, unit string) string {
 // MarshalText returns String.
 func (p Period) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// Duration returns the longest that the period can be: months of 31 days. It is
-// what a store with durations keeps by, so that nothing leaves too early there;
-// what must leave on the day is decided by After.
-func (p Period) Duration() time.Duration {
-	return time.Duration(p.Months*31+p.Days) * 24 * time.Hour
+// Duration returns how long the period is from t's day on (UTC), which is the same
+// all that day: what a store with durations keeps by. Nothing that came on the day
+// leaves before After says.
+func (p Period) Duration(t time.Time) time.Duration {
+	day := t.UTC().Truncate(24 * time.Hour)
+	return p.After(day).Sub(day)
 }
 
 // After returns t plus the period in t's own zone. A month that lacks the day

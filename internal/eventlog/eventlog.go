@@ -35,8 +35,10 @@
 //   - Bounds. Bytes and records that wait are bounded ([ErrBusy]); nothing waits
 //     longer than [Patience] for a server that does not answer; a disk is never
 //     filled to its last byte ([ErrFull]), since JetStream stops for good there.
-//   - A log that ends before what was already applied is refused
-//     ([ErrLogBehind]): it was lost or restored from an older copy.
+//   - A log that is not the one that was here, or ends before what was already
+//     applied, is refused ([ErrLogLost], [ErrLogBehind]): it was lost or restored
+//     from an older copy. Each log has a random identity in its streams' metadata,
+//     which its owner keeps and gives to [Open].
 //
 // Cost: an idle log holds about 10 MB. Under load the embedded server keeps what
 // was written in the last ten seconds in memory, which no option changes: five
@@ -96,6 +98,8 @@ var (
 	// ErrLogBehind: the log ends before what was already applied. It was lost or
 	// restored from an older copy; state and log must be restored together.
 	ErrLogBehind = errors.New("the event log ends before what was already applied: it was lost or restored from an older copy, so restore the state of the same moment or rebuild it")
+	// ErrLogLost: the log that Options.Identity names is not there, or not whole.
+	ErrLogLost = errors.New("the event log that was here is lost")
 	// ErrMismatch: what is stored was made with other options.
 	ErrMismatch = errors.New("the event log was made differently")
 )
@@ -115,6 +119,10 @@ type Options struct {
 	// DefaultStreams. An existing log keeps the number it was made with, and
 	// another one is ErrMismatch.
 	Streams int
+	// Identity is that of the log which must be there, as [Log.Identity] told it:
+	// a stream that is missing is ErrLogLost then, and is not made. Empty takes
+	// what is there and makes what is not.
+	Identity string
 	// Retention says how long records of a class are kept, to the second, rounded
 	// up; 0 is for ever. Nil keeps everything. It is called for every record and
 	// must be fast and safe for concurrent use.
@@ -189,6 +197,7 @@ type Log struct {
 
 	handles sync.Map // stream name → jetstream.Stream on reads
 
+	identity  string
 	streams   []*stream
 	maxRecord int
 	space     space
@@ -241,6 +250,36 @@ func (l *Log) StreamOf(t identity.Token) int { return t.Slot() * len(l.streams) 
 
 // Streams returns how many streams the log has.
 func (l *Log) Streams() int { return len(l.streams) }
+
+// Identity returns the random name that the log got when it was made.
+func (l *Log) Identity() string { return l.identity }
+
+// LastChoice returns the sequence of the newest choice message, 0 where there
+// never was one.
+func (l *Log) LastChoice(ctx context.Context) (uint64, error) {
+	if err := l.enter(&l.readers); err != nil {
+		return 0, err
+	}
+	defer l.readers.Done()
+	ctx, cancel := l.within(ctx)
+	defer cancel()
+	return l.lastSequence(ctx, choiceStream)
+}
+
+// Reaches returns ErrLogBehind when a stream ends before what was applied of it
+// (missing entries are 0), or the choice stream before choice.
+func (l *Log) Reaches(ctx context.Context, applied []uint64, choice uint64) error {
+	if err := l.enter(&l.readers); err != nil {
+		return err
+	}
+	defer l.readers.Done()
+	ctx, cancel := l.within(ctx)
+	defer cancel()
+	if _, err := l.starts(ctx, applied); err != nil {
+		return err
+	}
+	return l.notBehind(ctx, choiceStream, choice)
+}
 
 // Ends returns the last sequence of each stream; 0 where nothing was ever
 // written.

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -343,6 +346,57 @@ func TestOpenErrors(t *testing.T) {
 		t.Errorf("an unreachable server: %v", err)
 	}
 	open(t, Options{Dir: dir, Streams: 2}) // and every failure freed the directory
+}
+
+// A log that was there and is gone, in whole or in part, is refused, and nothing
+// is made in its place.
+func TestLogLost(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	l := open(t, Options{Dir: dir, Streams: 2})
+	identity := l.Identity()
+	if identity == "" {
+		t.Fatal("a log without an identity")
+	}
+	closeLog(t, l)
+	l = open(t, Options{Dir: dir, Streams: 2, Identity: identity})
+	if got := l.Identity(); got != identity {
+		t.Errorf("the identity became %q", got)
+	}
+	if err := l.Append(deadline(t), []event.Record{record(0, 0, forEver, 20)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.AppendChoice(deadline(t), event.ChoiceMessage{Token: person(0)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		applied []uint64
+		choice  uint64
+		behind  bool
+	}{{nil, 0, false}, {[]uint64{1}, 1, false}, {[]uint64{2}, 0, true}, {nil, 2, true}, {[]uint64{0, 0, 1}, 0, true}} {
+		if err := l.Reaches(deadline(t), c.applied, c.choice); errors.Is(err, ErrLogBehind) != c.behind {
+			t.Errorf("%v and choice %d: %v", c.applied, c.choice, err)
+		}
+	}
+	if last, err := l.LastChoice(deadline(t)); err != nil || last != 1 {
+		t.Errorf("the last choice is %d, %v", last, err)
+	}
+	if err := l.js.DeleteStream(t.Context(), choiceStream); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	if _, err := Open(t.Context(), Options{Dir: dir, Streams: 2, Identity: identity}); !errors.Is(err, ErrLogLost) || !strings.Contains(err.Error(), "CHOICES") {
+		t.Errorf("without the choice stream: %v", err)
+	}
+	if _, err := Open(t.Context(), Options{Dir: dir, Streams: 2, Identity: "another"}); !errors.Is(err, ErrLogLost) {
+		t.Errorf("another log: %v", err)
+	}
+	gone := filepath.Join(t.TempDir(), "log")
+	if _, err := Open(t.Context(), Options{Dir: gone, Identity: identity}); !errors.Is(err, ErrLogLost) {
+		t.Errorf("without the log: %v", err)
+	}
+	if _, err := os.Stat(gone); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a directory was made where the copy goes")
+	}
 }
 
 // Starting and stopping a healthy log is nobody's news.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -20,9 +22,10 @@ const choicesInFlight = 4096
 // frameOverhead is more than the subject and headers of a frame take.
 const frameOverhead = 4 << 10
 
-// Open opens the log, making what is missing. It returns ErrInUse when the
-// directory is taken and ErrMismatch when the log was made with another number
-// of streams. The context bounds the opening only.
+// Open opens the log, making what is missing unless Options.Identity says that it
+// was there. It returns ErrInUse when the directory is taken, ErrLogLost when the
+// log is not the expected one, and ErrMismatch when it was made with another
+// number of streams. The context bounds the opening only.
 func Open(ctx context.Context, o Options) (_ *Log, err error) {
 	o, err = o.withDefaults()
 	if err != nil {
@@ -44,6 +47,9 @@ func Open(ctx context.Context, o Options) (_ *Log, err error) {
 		}
 	}()
 	if o.URL == "" {
+		if err := o.present(); err != nil {
+			return nil, err
+		}
 		if l.engine, err = startEngine(o.Dir, o.Logger); err != nil {
 			return nil, err
 		}
@@ -61,6 +67,18 @@ func Open(ctx context.Context, o Options) (_ *Log, err error) {
 		}
 	}
 	return l, nil
+}
+
+// present refuses a directory that is gone before an empty store is made there,
+// which would be in the way of a copy that is put back.
+func (o *Options) present() error {
+	if o.Identity == "" {
+		return nil
+	}
+	if _, err := os.Stat(o.Dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: there is no %s; %s", ErrLogLost, o.Dir, restoreLog)
+	}
+	return nil
 }
 
 // connect makes the two connections and learns how large a message may be.

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -21,9 +22,17 @@ const (
 // about 150 bytes of memory.
 const duplicates = 2 * Patience
 
-// streamsKey is the metadata under which EV0 remembers how many streams there
-// are. Another number would lead a person's slot to another stream.
-const streamsKey = "accord-streams"
+// streamsKey is the metadata under which the EV streams remember how many they
+// are: another number would lead a person's slot to another stream. identityKey
+// is the one under which they and the choice stream remember which log they are
+// of, so that one that was lost and made anew is not taken for it.
+const (
+	streamsKey  = "accord-streams"
+	identityKey = "accord-log"
+)
+
+// restoreLog ends the errors of a log that is lost.
+const restoreLog = "put back the copy of it that was made with these keys and this state, choices included"
 
 func streamName(i int) string { return "EV" + strconv.Itoa(i) }
 
@@ -38,13 +47,16 @@ func retentionName(d time.Duration) string {
 
 // prepareStreams makes the streams that are missing and checks those that are
 // there.
-func (l *Log) prepareStreams(ctx context.Context) error {
-	metadata := map[string]string{streamsKey: strconv.Itoa(l.options.Streams)}
+func (l *Log) prepareStreams(ctx context.Context) (err error) {
+	if l.identity, err = l.identify(ctx); err != nil {
+		return err
+	}
 	for i := range l.options.Streams {
 		name := streamName(i)
 		err := l.prepare(ctx, jetstream.StreamConfig{
 			Name: name, Subjects: []string{"ev." + strconv.Itoa(i) + ".*"},
-			Description: "sealed records of people, many in a message", AllowMsgTTL: true, Metadata: metadata,
+			Description: "sealed records of people, many in a message", AllowMsgTTL: true,
+			Metadata: map[string]string{identityKey: l.identity, streamsKey: strconv.Itoa(l.options.Streams)},
 		})
 		if err != nil {
 			return err
@@ -54,6 +66,7 @@ func (l *Log) prepareStreams(ctx context.Context) error {
 	if err := l.prepare(ctx, jetstream.StreamConfig{
 		Name: choiceStream, Subjects: []string{"choice.*"},
 		Description: "sealed choices of people, one in a message",
+		Metadata:    map[string]string{identityKey: l.identity},
 	}); err != nil {
 		return err
 	}
@@ -61,6 +74,22 @@ func (l *Log) prepareStreams(ctx context.Context) error {
 		Name: probeStream, Subjects: []string{"probe.*"}, Description: "proofs of health by writing",
 		MaxMsgsPerSubject: 1, MaxMsgs: 64, MaxBytes: 1 << 20, MaxAge: time.Hour, Discard: jetstream.DiscardOld,
 	})
+}
+
+// identify returns the identity that the streams must have: the expected one,
+// else that of the first stream, else a new one.
+func (l *Log) identify(ctx context.Context) (string, error) {
+	if l.options.Identity != "" {
+		return l.options.Identity, nil
+	}
+	first, err := l.js.Stream(ctx, streamName(0))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return rand.Text(), nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("open stream %s: %w", streamName(0), err)
+	}
+	return first.CachedInfo().Config.Metadata[identityKey], nil
 }
 
 // prepare finds or makes one stream. What an operator changed in one that
@@ -78,6 +107,9 @@ func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
 	}
 	found, err := l.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if l.options.Identity != "" && c.Metadata != nil {
+			return fmt.Errorf("%w: stream %s is missing; %s", ErrLogLost, c.Name, restoreLog)
+		}
 		if found, err = l.js.CreateStream(ctx, c); err != nil {
 			return fmt.Errorf("make stream %s: %w", c.Name, err)
 		}
@@ -87,6 +119,8 @@ func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
 	}
 	is := found.CachedInfo().Config
 	switch {
+	case c.Metadata[identityKey] != is.Metadata[identityKey]:
+		return fmt.Errorf("%w: stream %s is of another log; %s", ErrLogLost, c.Name, restoreLog)
 	case c.Metadata[streamsKey] != is.Metadata[streamsKey]:
 		return fmt.Errorf("%w: it has %s streams and %s were asked for; a log keeps the number it was made with", ErrMismatch, is.Metadata[streamsKey], c.Metadata[streamsKey])
 	case is.Storage != c.Storage || is.Retention != c.Retention || is.PersistMode == jetstream.AsyncPersistMode ||

@@ -165,12 +165,13 @@ func Cut(d *declare.Declaration, g consent.Grant, shelves []Shelf) View {
 		total += len(s.Part.Interactions)
 	}
 	v.interactions = make([]Interaction, 0, total)
+	visible := actions(d, g)
 	for _, s := range shelves {
 		if !g.Class(s.Class) {
 			continue
 		}
 		for i := range s.Part.Interactions {
-			if x := &s.Part.Interactions[i]; g.Covers(s.Class, x.Stamp.Mask, x.Stamp.Choice, x.At) {
+			if x := &s.Part.Interactions[i]; visible>>x.Action&1 == 1 && g.Covers(s.Class, x.Stamp.Mask, x.Stamp.Choice, x.At) {
 				v.interactions = append(v.interactions, *x)
 			}
 		}
@@ -187,6 +188,21 @@ func Cut(d *declare.Declaration, g consent.Grant, shelves []Shelf) View {
 		}
 	}
 	return v
+}
+
+// actions returns the actions, a bit each, whose items the declaration lets the
+// grant see: it may have taken an event's items out of the purpose since they
+// were kept, and their old class may live on through other fields.
+func actions(d *declare.Declaration, g consent.Grant) (set uint64) {
+	for i := range d.Events {
+		e := &d.Events[i]
+		for j := range e.Fields {
+			if f := &e.Fields[j]; f.Type == declare.Item && g.Class(f.Class) {
+				set |= 1 << e.Action
+			}
+		}
+	}
+	return set &^ (1 << declare.NoAction)
 }
 
 // put adds a trait unless the view has a newer value of it from another month.

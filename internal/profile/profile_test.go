@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,7 +242,8 @@ func TestCutShowsNothingBeyondItsGrant(t *testing.T) {
 		newest := map[declare.NameID]int64{}
 		for _, s := range shelves {
 			for _, x := range s.Part.Interactions {
-				if may(s.Class, x.Stamp, x.At) {
+				declared := x.Action == declare.Purchase && purpose != "letters" || x.Action == declare.View && purpose == "taste"
+				if declared && may(s.Class, x.Stamp, x.At) {
 					interactions = append(interactions, x)
 				}
 			}
@@ -277,7 +279,7 @@ func drawPart(t *rapid.T, d *declare.Declaration) *Part {
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "interactions") {
 		s, at := stamp()
-		p.Interactions = append(p.Interactions, Interaction{At: at, Item: "a", Action: declare.View, Quantity: 1, Stamp: s})
+		p.Interactions = append(p.Interactions, Interaction{At: at, Item: "a", Action: rapid.SampledFrom([]declare.Action{declare.View, declare.Purchase, declare.Like, 200}).Draw(t, "action"), Quantity: 1, Stamp: s})
 	}
 	for i := range d.Attributes {
 		if rapid.Bool().Draw(t, "has") {
@@ -339,6 +341,24 @@ func TestADeclarationThatNarrowsHidesWhatWasKept(t *testing.T) {
 	}
 	if _, ok := Cut(now, grants(t, now)["orders"], shelves).Trait("country"); !ok {
 		t.Error("hidden from a purpose that it still has")
+	}
+}
+
+// The items of an event are hidden in the same way, while the quantity beside
+// them keeps their class alive.
+func TestADeclarationThatNarrowsHidesItems(t *testing.T) {
+	class := field(t, parse(t, shop), "Ordered", "products[].id").Class.ID
+	part := &Part{Interactions: []Interaction{{At: noon.UnixMilli(), Item: "cup", Action: declare.Purchase, Stamp: Stamp{Mask: 3, Choice: 5}}}}
+	now := parse(t, strings.Replace(shop, "products[].id: {type: item, category: c, retention: 1 year, purposes: [orders, taste]}",
+		"products[].id: {type: item, category: c, retention: 1 year, purposes: [orders]}", 1))
+	old, ok := now.Class(class)
+	if !ok {
+		t.Fatal("the class of the items is gone; the test shows nothing")
+	}
+	for purpose, want := range map[declare.PurposeID]int{"taste": 0, "orders": 1} {
+		if got := Cut(now, grants(t, now)[purpose], []Shelf{{Class: old, Part: part}}).Interactions(); len(got) != want {
+			t.Errorf("%s sees %v", purpose, got)
+		}
 	}
 }
 

@@ -326,11 +326,12 @@ func BenchmarkSeen(b *testing.B) {
 		}
 	}
 	var id event.ID
+	class := fieldOf(bed, "Product Viewed product_id").Class.ID
 	b.ReportAllocs()
 	for b.Loop() {
 		binary.LittleEndian.PutUint64(id[:], s.rng.Uint64())
 		binary.LittleEndian.PutUint64(id[8:], s.rng.Uint64())
-		if seen, err := bed.vault.Seen(id); err != nil || seen {
+		if seen, err := bed.vault.Seen(0, id, class); err != nil || seen {
 			b.Fatal(seen, err)
 		}
 	}

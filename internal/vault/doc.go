@@ -30,6 +30,14 @@
 // numbers; every other value is sealed. layout.go is the one place that says
 // what each row is.
 //
+// Both stores remember the identity of the log that they belong to, and the keys
+// how far its choices reached, so that the app refuses a log that was lost or is
+// an older copy: see [Keys.Log] and [WithLog].
+//
+// Cost of knowing the message ids of two days: 64 kB of memory a stream in a quiet
+// shop, and at most 45 MB where eleven million records a day and stream come; they
+// are read back at every start.
+//
 // A disk that fails or is full ends a store in order: the first failed write
 // freezes the files as a crash at that instant would have, every later change
 // returns the fault, [Keys.Failed] and [Vault.Failed] tell the app to stop, and

@@ -112,7 +112,7 @@ func (f *folder) apply(frame event.Frame, s *stream) error {
 	f.horizon = f.v.horizonAt(f.now)
 	f.stats = Stats{Frames: 1}
 	f.batch = f.v.db.NewBatch()
-	defer func() { f.batch.Close(); f.batch = nil }()
+	defer func() { f.batch.Close(); f.batch = nil; f.wipe() }()
 	if err := f.sift(frame, s); err != nil {
 		return err
 	}
@@ -457,7 +457,10 @@ func (f *folder) count() {
 		c.damaged.Add(s.Damaged)
 		f.v.log.Warn("records did not open under their key and were passed over", "count", s.Damaged)
 	}
-	// Plain values do not wait in buffers for the next frame.
+}
+
+// wipe clears the plain values: they do not wait in buffers for the next frame.
+func (f *folder) wipe() {
 	if cap(f.part.Interactions) > 1024 {
 		f.part, f.plain = profile.Part{}, nil
 	}

@@ -29,6 +29,7 @@ type Keys struct {
 	controller identity.Controller
 	wrap       *subtle.AESGCM // the key-store key
 	hasher     *identity.Hasher
+	mark       logMark
 
 	tokens *cache[identity.Lookup, identity.Token]
 	data   *cache[keyRef, dataKey]
@@ -52,6 +53,7 @@ type options struct {
 	log      *slog.Logger
 	fs       vfs.FS
 	memtable uint64 // 0: as each store says
+	identity string // of the log, "" if it is nobody's business
 }
 
 // WithCache bounds each of the two caches of Keys: how many entries (400,000 if
@@ -60,6 +62,10 @@ type options struct {
 func WithCache(entries int, lifetime time.Duration) Option {
 	return func(o *options) { o.entries, o.lifetime = max(1, entries), max(time.Millisecond, lifetime) }
 }
+
+// WithLog names the identity of the log that a Vault is folded from: a state that
+// another log was folded into does not open (ErrAnotherLog).
+func WithLog(identity string) Option { return func(o *options) { o.identity = identity } }
 
 // WithLogger says where faults are logged: slog's default if not said.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
@@ -131,6 +137,9 @@ func (k *Keys) start(kek tink.AEAD, dir string, lifetime time.Duration) error {
 		return err
 	}
 	k.hasher = identity.NewHasher(secret)
+	if err := k.loadMark(); err != nil {
+		return err
+	}
 	if _, pending, err := k.get(metaScrub); err != nil {
 		return err
 	} else if pending {
@@ -378,5 +387,5 @@ func (k *Keys) Close() error {
 	k.owned.Wait()
 	k.tokens.close()
 	k.data.close()
-	return k.store.close()
+	return errors.Join(k.saveMark(), k.store.close())
 }

@@ -160,6 +160,23 @@ func TestSealBindsTheHeader(t *testing.T) {
 	}
 }
 
+// A data key is its controller's: under another one its row does not unwrap.
+func TestADataKeyIsItsControllers(t *testing.T) {
+	k := openKeys(t, t.TempDir())
+	ref := keyRef{ensure(t, k, lookup(1))[0], 7}
+	row, err := k.wrapKey(ref, &dataKey{key: [32]byte{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := k.unwrap(ref, row); err != nil || got.key != [32]byte{1} {
+		t.Errorf("its own: %v", err)
+	}
+	other := &Keys{wrap: k.wrap, controller: k.controller + "2"}
+	if _, err := other.unwrap(ref, row); !errors.Is(err, errDamagedKey) {
+		t.Errorf("another controller's: %v", err)
+	}
+}
+
 // Promise 7, in part: a destroyed key opens nothing, before and after a
 // restart, and a new key for the same person and class does not either.
 func TestDestroy(t *testing.T) {

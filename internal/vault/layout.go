@@ -13,14 +13,17 @@ import (
 //
 //	m "format"                      → format version, 4 bytes
 //	m "key"                         → the key-store key, sealed by the KEK
+//	m "log"                         → sequence of a choice that is in the log 8, its identity
 //	l <lookup 16>                   → token 16
 //	k <token 16> <class 4>          → key id 4, data key sealed by the key-store key
+//	                                  (bound to the row and to the controller)
 //	s <name>                        → named secret sealed by the key-store key
 //
 // The rows of the state:
 //
 //	m "format"                      → format version, 4 bytes
 //	m "clock"                       → high-water clock, Unix milliseconds, 8 bytes
+//	m "log"                         → identity of the log that is folded
 //	a <stream 1>                    → applied sequence 8, day of its message ids 2
 //	p <token 16> <class 4> <bucket 2> → key id 4, sealed profile.Part
 //	f <token 16> <stream 1> <seq 8> → month of acceptance 2
@@ -48,10 +51,11 @@ var (
 	metaFormat = []byte("mformat")
 	metaKey    = []byte("mkey")
 	metaClock  = []byte("mclock")
+	metaLog    = []byte("mlog")
 )
 
 const (
-	keysFormat  = 1
+	keysFormat  = 2
 	stateFormat = 1
 )
 

@@ -83,7 +83,9 @@ func (k *Keys) do(orders []*order) {
 	}
 	err := k.Err()
 	if err == nil && !r.batch.Empty() {
-		err = k.commit(r.batch, pebble.Sync)
+		if err = k.addMark(r.batch); err == nil {
+			err = k.commit(r.batch, pebble.Sync)
+		}
 	}
 	if err == nil {
 		r.publish()
@@ -233,11 +235,15 @@ func (r *round) secret(name string) ([]byte, error) {
 	return append([]byte(nil), raw...), r.batch.Set(appendSecretKey(nil, name), row, nil)
 }
 
-func dataKeyAAD(ref keyRef) []byte { return ref.append([]byte("accord data key v1\x00")) }
+// dataKeyAAD binds a data key to its controller, person and class.
+func (k *Keys) dataKeyAAD(ref keyRef) []byte {
+	b := append([]byte("accord data key v2\x00"), k.controller...)
+	return ref.append(append(b, 0))
+}
 
 // wrapKey returns the row of a data key.
 func (k *Keys) wrapKey(ref keyRef, key *dataKey) ([]byte, error) {
-	sealed, err := k.wrap.Encrypt(key.key[:], dataKeyAAD(ref))
+	sealed, err := k.wrap.Encrypt(key.key[:], k.dataKeyAAD(ref))
 	if err != nil {
 		return nil, fmt.Errorf("wrapping a data key: %w", err)
 	}
@@ -249,7 +255,7 @@ func (k *Keys) unwrap(ref keyRef, row []byte) (key dataKey, err error) {
 	if len(row) < keyIDSize {
 		return dataKey{}, errDamagedKey
 	}
-	raw, err := k.wrap.Decrypt(row[keyIDSize:], dataKeyAAD(ref))
+	raw, err := k.wrap.Decrypt(row[keyIDSize:], k.dataKeyAAD(ref))
 	if err != nil || len(raw) != len(key.key) {
 		return dataKey{}, errDamagedKey
 	}

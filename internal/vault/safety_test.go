@@ -96,7 +96,7 @@ func TestEverythingAtOnce(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					if _, err := b.vault.Seen(stock[s][0].Records[0].ID); err != nil {
+					if _, err := b.vault.Seen(s, stock[s][0].Records[0].ID, stock[s][0].Records[0].Class); err != nil {
 						t.Error(err)
 					}
 				}
@@ -124,5 +124,76 @@ func TestEverythingAtOnce(t *testing.T) {
 		if got := b.items(b.vault, people[s], "personalization"); s > 0 && len(got) != 2*frames {
 			t.Errorf("stream %d: %d items of %d", s, len(got), 2*frames)
 		}
+	}
+}
+
+// What a read or a fold saw in plain does not wait in its buffers for the next
+// one, not even when it failed.
+func TestBuffersAreWiped(t *testing.T) {
+	b := newBed(t)
+	ann := b.person(1)
+	b.choose(ann, "personalization", consent.Given)
+	b.apply(b.vault, frame(0, 1, b.viewed(ann, "scarf"), b.ordered(ann, "cap")))
+	class := fieldOf(b, "Product Viewed product_id").Class
+	spoil(b, keyRef{ann, class.ID}, bucketOf(class, b.now().UnixMilli()))
+	it, err := b.vault.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rowPart}, UpperBound: []byte{rowPart + 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	g, _ := b.gate.Ask(ann, b.purpose("personalization"), b.now())
+	r := &reader{}
+	if _, err := b.vault.read(r, it, g, b.now()); !errors.Is(err, errDamaged) {
+		t.Fatal(err)
+	}
+	seen := 0
+	for i := range r.parts {
+		seen += cap(r.parts[i].Interactions)
+		for _, x := range r.parts[i].Interactions[:cap(r.parts[i].Interactions)] {
+			if x != (profile.Interaction{}) {
+				t.Errorf("a reader keeps %+v", x)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Fatal("nothing was read, so nothing was shown")
+	}
+	if err := b.vault.Apply(frame(0, 2, b.viewed(ann, "hat"))); !errors.Is(err, errDamaged) {
+		t.Fatal(err)
+	}
+	f := b.vault.streams[0].folder
+	for _, x := range f.piece.Fields[:cap(f.piece.Fields)] {
+		if x != (event.Field{}) {
+			t.Errorf("a folder keeps %+v", x)
+		}
+	}
+	for _, x := range f.part.Interactions[:cap(f.part.Interactions)] {
+		if x != (profile.Interaction{}) {
+			t.Errorf("a folder keeps %+v", x)
+		}
+	}
+}
+
+// spoil puts a part in the place of another that opens, and then does not read
+// to its end.
+func spoil(b *bed, ref keyRef, bucket uint16) {
+	b.t.Helper()
+	key, err := b.keys.dataKey(ref)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s, err := key.sealer()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	part := profile.Part{Interactions: []profile.Interaction{{At: 1, Item: "scarf"}}}
+	row := appendPartKey(nil, ref, bucket)
+	sealed, err := s.seal(nil, append(part.Append(nil), 1), appendPartAAD(nil, b.keys.controller, row))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.vault.parts.remove(partRef{ref, bucket})
+	if err := b.vault.db.Set(row, sealed, pebble.NoSync); err != nil {
+		b.t.Fatal(err)
 	}
 }

@@ -38,11 +38,11 @@ func (s *seen) at(day uint16) (w *window, moved bool) {
 	return next, true
 }
 
-// mix makes the hash under which a record (an id in a class) is found. The zero
-// class stands for the id in any class. Ids are keyed hashes already.
+// mix makes the hash under which a record (an id in a class) is found. Ids are
+// keyed hashes already.
 func mix(id event.ID, class declare.ClassID) (a, b uint64) {
 	a, b = binary.LittleEndian.Uint64(id[:8]), binary.LittleEndian.Uint64(id[8:])
-	x := (uint64(class) + 1) * 0x9e3779b97f4a7c15
+	x := uint64(class) * 0x9e3779b97f4a7c15
 	return (a ^ x) * 0xff51afd7ed558ccd, b ^ x
 }
 
@@ -52,16 +52,14 @@ func (w *window) maybe(id event.ID, class declare.ClassID) bool {
 	return w.today.maybe(a, b) || w.before.maybe(a, b)
 }
 
-// add notes a record: its id in its class, and in any class.
-func (w *window) add(id event.ID, class declare.ClassID) {
-	w.today.add(mix(id, class))
-	w.today.add(mix(id, 0))
-}
+// add notes a record.
+func (w *window) add(id event.ID, class declare.ClassID) { w.today.add(mix(id, class)) }
 
 // filter is a chain of Bloom filters, each four times the size of the last, so
-// that a quiet shop pays 64 kB and a busy one is bounded (22 MB, made for five
-// million records a day and stream; beyond that it says "perhaps" ever more
-// often, which is slower and as right). One writer; any number of readers.
+// that a quiet shop pays 64 kB and a busy one is bounded: 22 MB for filterRoom
+// records a day and stream, so 180 MB with four streams on two such days. Beyond
+// that it says "perhaps" ever more often, which is slower and as right. One
+// writer; any number of readers.
 type filter struct {
 	parts [filterParts]atomic.Pointer[bloomPart]
 	last  int         // the part that is filled
@@ -74,6 +72,8 @@ const (
 	// blockLoad is how many hashes a block of 512 bits takes: 16 bits each, so
 	// that one in a thousand new ids costs a read.
 	blockLoad = 32
+	// filterRoom is how many records a filter is made for: eleven million.
+	filterRoom = blockLoad * firstBlocks * (1<<(2*filterParts) - 1) / 3
 )
 
 // bloomPart is a blocked Bloom filter: a hash sets six bits of one cache line.
@@ -131,11 +131,8 @@ func (f *filter) add(a, b uint64) {
 	}
 }
 
-// loadLimit bounds how many message ids of a day and stream are read at start.
-const loadLimit = 2 << 20
-
-// loadSeen fills the window of a stream from its rows. It is exact unless a day
-// has more rows than loadLimit: then the filter is made to say "perhaps" always.
+// loadSeen fills the window of a stream from its rows. A day with more rows than
+// filterRoom gets a filter that says "perhaps" always.
 func (v *Vault) loadSeen(stream int, day uint16) error {
 	w := &window{day: day, today: &filter{}, before: &filter{}}
 	v.streams[stream].seen.window.Store(w)
@@ -160,13 +157,11 @@ func (v *Vault) loadDay(stream int, day uint16, f *filter) error {
 		if len(row) != seenKeySize {
 			continue
 		}
-		if n++; n > loadLimit {
+		if n++; n > filterRoom {
 			f.any.Store(true)
 			break
 		}
-		id := event.ID(row[4:20])
-		f.add(mix(id, declare.ClassID(binary.BigEndian.Uint32(row[20:]))))
-		f.add(mix(id, 0))
+		f.add(mix(event.ID(row[4:20]), declare.ClassID(binary.BigEndian.Uint32(row[20:]))))
 	}
 	return it.Close()
 }
@@ -185,37 +180,16 @@ func (v *Vault) seenBefore(stream int, w *window, id event.ID, class declare.Cla
 	return false, nil
 }
 
-// Seen reports whether a message of this id was folded within the last 24 to 48
-// hours of its stream, in any class.
-func (v *Vault) Seen(id event.ID) (bool, error) {
-	for i := range v.streams {
-		w := v.streams[i].seen.window.Load()
-		if w == nil || !w.maybe(id, 0) {
-			continue
-		}
-		found, err := v.seenInAnyClass(i, w, id)
-		if err != nil || found {
-			return found, err
-		}
+// Seen reports whether a record of this id and class was folded within the last
+// 24 to 48 hours of the stream.
+func (v *Vault) Seen(stream int, id event.ID, class declare.ClassID) (bool, error) {
+	w := v.streams[stream].seen.window.Load()
+	if w == nil || !w.maybe(id, class) {
+		return false, nil
 	}
-	return false, nil
-}
-
-func (v *Vault) seenInAnyClass(stream int, w *window, id event.ID) (found bool, err error) {
 	if err := v.enter(); err != nil {
 		return false, err
 	}
 	defer v.leave()
-	for back := uint16(0); back < 2 && back <= w.day && !found; back++ {
-		low := appendSeenKey(nil, stream, w.day-back, id, 0)
-		it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: after(low[:len(low)-4])})
-		if err != nil {
-			return false, fmt.Errorf("reading the state: %w", err)
-		}
-		found = it.First()
-		if err := it.Close(); err != nil {
-			return false, fmt.Errorf("reading the state: %w", err)
-		}
-	}
-	return found, nil
+	return v.seenBefore(stream, w, id, class, nil)
 }

@@ -66,7 +66,7 @@ func (v *Vault) Sweep(ctx context.Context) (rows int, err error) {
 		return parts, err
 	}
 	frames, err := v.sweep(ctx, rowFrame, func(_, value []byte) bool {
-		return len(value) == 2 && v.frameOutlived(binary.BigEndian.Uint16(value), now)
+		return len(value) == 2 && v.frameOutlived(binary.BigEndian.Uint16(value), now.Add(-frameGrace))
 	})
 	if err != nil {
 		return parts + frames, err
@@ -82,6 +82,10 @@ func over(p declare.Period, month uint16, now time.Time) bool {
 	end := time.Date(1970, time.Month(int(month)+2), 1, 0, 0, 0, 0, time.UTC)
 	return !p.IsZero() && !p.After(end).After(now)
 }
+
+// frameGrace is how much longer than the frame its place is kept, so that no frame
+// is without one: the log goes by the machine's clock, which may lie behind.
+const frameGrace = 7 * 24 * time.Hour
 
 // frameOutlived reports whether no class keeps a frame of that month any more.
 func (v *Vault) frameOutlived(month uint16, now time.Time) bool {

@@ -92,6 +92,11 @@ func Open(dir string, d *declare.Declaration, keys *Keys, gate *consent.Gate, no
 	if err := v.load(); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
+	if o.identity != "" {
+		if err := v.bind(o.identity); err != nil {
+			return nil, errors.Join(err, v.Close())
+		}
+	}
 	v.owned.Go(v.daily)
 	return v, nil
 }

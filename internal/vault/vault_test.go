@@ -17,6 +17,7 @@ import (
 	"accord/internal/profile"
 
 	"github.com/cockroachdb/pebble/v2"
+	"pgregory.net/rapid"
 )
 
 func (b *bed) wants(got []string, want ...string) {
@@ -91,9 +92,17 @@ func TestNothingIsFoldedTwice(t *testing.T) {
 	if got := b.vault.Applied(); got[2] != 11 || got[0] != 0 || len(got) != MaxStreams {
 		t.Errorf("applied %v", got)
 	}
-	for id, want := range map[event.ID]bool{first[0].ID: true, second[0].ID: true, {9, 9}: false} {
-		if got, err := b.vault.Seen(id); err != nil || got != want {
-			t.Errorf("Seen(%x): %v, %v", id, got, err)
+	for _, c := range []struct {
+		stream int
+		id     event.ID
+		class  declare.ClassID
+		want   bool
+	}{
+		{2, first[0].ID, first[0].Class, true}, {2, second[0].ID, second[0].Class, true},
+		{2, first[0].ID, second[0].Class, false}, {1, first[0].ID, first[0].Class, false}, {2, event.ID{9, 9}, first[0].Class, false},
+	} {
+		if got, err := b.vault.Seen(c.stream, c.id, c.class); err != nil || got != c.want {
+			t.Errorf("Seen(%d, %x, %d): %v, %v", c.stream, c.id, c.class, got, err)
 		}
 	}
 	if s := b.vault.Stats(); s.Duplicates != 1 || s.Frames != 1 {
@@ -128,7 +137,7 @@ func TestSeenIsForTwoDays(t *testing.T) {
 			seq++
 			b.apply(b.vault, frame(0, seq, b.viewed(ann, fmt.Sprint("day", day))))
 		}
-		if got, err := b.vault.Seen(old[0].ID); err != nil || got != want {
+		if got, err := b.vault.Seen(0, old[0].ID, old[0].Class); err != nil || got != want {
 			t.Errorf("day %d: seen is %v, %v", day, got, err)
 		}
 	}
@@ -136,7 +145,7 @@ func TestSeenIsForTwoDays(t *testing.T) {
 		t.Errorf("%d message ids are kept, not those of two days", n)
 	}
 	b.reopen()
-	if got, err := b.vault.Seen(old[0].ID); err != nil || got {
+	if got, err := b.vault.Seen(0, old[0].ID, old[0].Class); err != nil || got {
 		t.Errorf("after a restart: %v, %v", got, err)
 	}
 }
@@ -252,6 +261,22 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%d rows %c are left after everything's retention", n, kind)
 		}
 	}
+}
+
+// Frames that the log still holds are indexed: those of the class that is kept
+// longest leave on their day, and their places after them.
+func TestFramesAreIndexedToTheirEnd(t *testing.T) {
+	b := newBed(t)
+	longest := b.d.ReceiptRetention
+	rapid.Check(t, func(t *rapid.T) {
+		accepted := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "accepted"), 0).UTC()
+		end := accepted.Add(longest.Duration(accepted))
+		if month := monthOf(accepted.UnixMilli()); b.vault.frameOutlived(month, end) {
+			t.Errorf("of %v, which ends %v, the place is swept before", accepted, end)
+		} else if !b.vault.frameOutlived(month, end.AddDate(0, 1, 1)) {
+			t.Errorf("of %v the place stays for ever", accepted)
+		}
+	})
 }
 
 // A clock that steps back revives nothing, not even over a restart.
@@ -407,7 +432,7 @@ func TestVaultClosed(t *testing.T) {
 	_, err := b.vault.View(t.Context(), g)
 	_, framesErr := b.vault.Frames(ann)
 	_, _, receiptErr := b.vault.Receipt(event.ID{1})
-	_, seenErr := b.vault.Seen(records[0].ID)
+	_, seenErr := b.vault.Seen(0, records[0].ID, records[0].Class)
 	for what, err := range map[string]error{"View": err, "Frames": framesErr, "Receipt": receiptErr, "Seen": seenErr,
 		"Apply": b.vault.Apply(frame(0, 2)), "Drop": b.vault.Drop(ann, 1),
 		"Each": b.vault.Each(t.Context(), 0, func(profile.View) error { return nil })} {

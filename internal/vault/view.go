@@ -84,6 +84,15 @@ type reader struct {
 	shelves         []profile.Shelf
 }
 
+// wipe clears what the last read saw: one part more than there are shelves where
+// that one did not open.
+func (r *reader) wipe() {
+	for i := range r.parts[:min(len(r.parts), len(r.shelves)+1)] {
+		clear(r.parts[i].Interactions)
+		clear(r.parts[i].Traits)
+	}
+}
+
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
 // appendAfter appends the upper bound of a prefix that begins with a letter.
@@ -103,6 +112,7 @@ func (v *Vault) read(r *reader, it *pebble.Iterator, g consent.Grant, now time.T
 	h := v.horizonAt(now)
 	used := 0
 	r.shelves = r.shelves[:0]
+	defer r.wipe()
 	for i := range v.declaration.Classes {
 		if !g.Class(&v.declaration.Classes[i]) {
 			continue
@@ -117,12 +127,7 @@ func (v *Vault) read(r *reader, it *pebble.Iterator, g consent.Grant, now time.T
 	for i := range r.shelves {
 		r.shelves[i].Part = &r.parts[i]
 	}
-	view := profile.Cut(v.declaration, g, r.shelves)
-	for i := range r.shelves {
-		clear(r.parts[i].Interactions)
-		clear(r.parts[i].Traits)
-	}
-	return view, nil
+	return profile.Cut(v.declaration, g, r.shelves), nil
 }
 
 // readClass reads the parts of one class into r.parts from used on.

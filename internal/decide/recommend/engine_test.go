@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"accord/internal/decide"
 	"accord/internal/declare"
@@ -420,6 +422,35 @@ func TestWhatIsNotShownMakesRoom(t *testing.T) {
 		e.Swap(m)
 		if got := ids(decided(t, e, ask(5), profile.View{}).Items); !slices.Equal(got, order[hidden:hidden+5]) {
 			t.Errorf("%d hidden: got %v, want %v", hidden, got, order[hidden:hidden+5])
+		}
+	}
+}
+
+// A model keeps no piece of a text that held what one person did.
+func TestAModelPinsNobody(t *testing.T) {
+	var data Data
+	owned := map[*byte]bool{}
+	for range 40 {
+		part := strings.Clone("teacups") // as a profile part, whose items are cut out of one text
+		tea, cups := did(part[:3], 1), did(part[3:], 1)
+		data = append(data, History{Items: []Interaction{tea, cups}})
+		owned[unsafe.StringData(tea.Item)], owned[unsafe.StringData(cups.Item)] = true, true
+	}
+	m, err := Train(t.Context(), data, Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.items) != 2 {
+		t.Fatalf("%d items", len(m.items))
+	}
+	for _, item := range m.items {
+		if owned[unsafe.StringData(item)] {
+			t.Errorf("%q lies in somebody's part", item)
+		}
+	}
+	for item := range m.index {
+		if owned[unsafe.StringData(item)] {
+			t.Errorf("%q lies in somebody's part", item)
 		}
 	}
 }

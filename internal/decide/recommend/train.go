@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"accord/internal/declare"
@@ -189,7 +190,11 @@ func (t *training) vocabulary() []string {
 	slices.SortFunc(items, func(a, b string) int {
 		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
 	})
-	return slices.Clone(items[:min(len(items), t.o.MaxItems)])
+	kept := make([]string, min(len(items), t.o.MaxItems))
+	for i := range kept {
+		kept[i] = strings.Clone(items[i]) // it was cut out of what one person did, which must not live as long as the model
+	}
+	return kept
 }
 
 // rows fills the matrix and returns how many people have any item.

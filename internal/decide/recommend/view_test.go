@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -22,10 +23,18 @@ func did(item string, days int, action ...declare.Action) Interaction {
 	return x
 }
 
+const disliked = `  Product Disliked:
+    action: dislike
+    fields:
+      product_id: {type: item, category: interest, purposes: [personalization], retention: 13 months}
+`
+
 // granted returns a view of a history under a real grant for personalization.
 func granted(t testing.TB, items ...Interaction) profile.View {
 	t.Helper()
-	d, err := declare.Parse("accord.yaml", declare.Template("shop"))
+	// The template declares no dislike, and what is not declared is not shown.
+	text := strings.Replace(string(declare.Template("shop")), "\nevents:\n", "\nevents:\n"+disliked, 1)
+	d, err := declare.Parse("accord.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
