@@ -18,6 +18,7 @@ type metrics struct {
 	badKeys, badOrigins   prometheus.Counter
 	badVisitors, badShops prometheus.Counter
 	limited, panics       prometheus.Counter
+	unproven              prometheus.Counter
 }
 
 // The labels of a proof that does not hold.
@@ -44,13 +45,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		limited: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_limited_total", Help: "Requests refused because a source asked too often.",
 		}),
+		unproven: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "accord_http_unproven_refusals_total", Help: "Choices by which somebody who proved nothing suspended what a person had given; those of events are in accord_collect_total.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_panics_total", Help: "Requests that hit a fault of the program.",
 		}),
 	}
 	m.badKeys, m.badOrigins = refused.WithLabelValues("key"), refused.WithLabelValues("origin")
 	m.badVisitors, m.badShops = proofs.WithLabelValues(proofVisitor), proofs.WithLabelValues(proofShop)
-	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.panics)
+	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.unproven, m.panics)
 	return m
 }
 

@@ -185,13 +185,13 @@ func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Cho
 	}
 	defer unlock()
 	r.Accepted = c.now().UTC().Truncate(time.Millisecond)
-	if c.lapsed(t, r.Accepted) {
-		// Before a yes lets the same keys live on.
+	c.sort(&r, cs)
+	if c.revives(&r) {
+		// The keys must not live on under the new yes.
 		if err := c.settle(ctx, t); err != nil {
 			return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 		}
 	}
-	c.sort(&r, cs)
 	m, err := c.seal(ctx, &r)
 	if err != nil {
 		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)

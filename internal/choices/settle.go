@@ -96,11 +96,14 @@ func (c *Choices) finish(ctx context.Context, t identity.Token) error {
 	return nil
 }
 
-// lapsed reports whether a consent of the person, or the suspension of one, has
-// run out.
-func (c *Choices) lapsed(t identity.Token, now time.Time) bool {
-	presents, _ := c.book.Presents(t)
-	return slices.ContainsFunc(presents, func(p consent.Present) bool { return p.Until != 0 && p.Over(now) })
+// revives reports whether a record gives what has run out and may not have been
+// destroyed yet.
+func (c *Choices) revives(r *consent.Record) bool {
+	return slices.ContainsFunc(r.Choices, func(choice consent.Choice) bool {
+		i, _ := c.declaration.Purpose(choice.Purpose)
+		p := c.book.Present(r.Token, i)
+		return choice.State == consent.Given && p.Until != 0 && p.Over(r.Accepted)
+	})
 }
 
 // How often Run looks for what has run out, and how soon again after a fault.

@@ -256,7 +256,7 @@ func TestRun(t *testing.T) {
 		go func() { defer close(ended); c.Run(ctx, slog.New(slog.DiscardHandler)) }()
 		at := func(after time.Duration, looks, living int) {
 			t.Helper()
-			time.Sleep(start.Add(after + time.Second).Sub(time.Now()))
+			time.Sleep(time.Until(start.Add(after + time.Second)))
 			synctest.Wait()
 			if m.looks != looks || len(m.living) != living {
 				t.Errorf("after %v: looked %d times, %d keys live", after, m.looks, len(m.living))
