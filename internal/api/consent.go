@@ -10,16 +10,21 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"accord/internal/auth"
+	"accord/internal/choices"
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
+// reserved are the methods of choices that Accord makes itself. What an event
+// reported must not pass for the person's own word, nor the other way round.
+var reserved = []string{choices.MethodEvent, "import", "simulated"}
+
 func (s *server) registerConsent(api huma.API) {
 	huma.Register(api, withProofs(s.operation(huma.Operation{
 		Method: http.MethodPut, Path: "/v1/consent", OperationID: "put-consent", Tags: []string{"consent"},
 		Summary:     "Record what a person chose",
-		Description: "When this answers, the choice is on disk and in force. To give needs a proof of the person; to refuse, withdraw or object does not, and without a proof the answer is the same whether the person is known or not.",
+		Description: "When this answers, the choice is on disk and in force. To give needs a proof of the person; to refuse, withdraw or object does not, and without a proof the answer is the same whether the person is known or not. What is ended without a proof is not destroyed for 30 days, in which the person can take it back or confirm it.",
 		Errors:      []int{400, 401, 403, 408, 413, 429, 503},
 	}, withKey)), s.putConsent)
 	huma.Register(api, withProofs(s.operation(huma.Operation{
@@ -42,7 +47,7 @@ type putConsentInput struct {
 	Body struct {
 		Person   person            `json:"person" doc:"Who chose"`
 		Choices  map[string]choice `json:"choices" minProperties:"1" maxProperties:"64" doc:"A choice for each purpose that was chosen about" example:"{\"personalization\":\"given\"}"`
-		Method   string            `json:"method,omitempty" default:"api" maxLength:"32" pattern:"^[a-z][a-z0-9_.-]*$" patternDescription:"a short name in small letters" doc:"How it was chosen" example:"banner"`
+		Method   string            `json:"method,omitempty" default:"api" maxLength:"32" pattern:"^[a-z][a-z0-9_.-]*$" patternDescription:"a short name in small letters" doc:"How it was chosen; event, import and simulated are the server's own" example:"banner"`
 		Notice   string            `json:"notice,omitempty" maxLength:"128" doc:"The version of the notice that was read; see GET /v1/declaration"`
 		Language string            `json:"language,omitempty" maxLength:"35" pattern:"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" patternDescription:"a language tag such as en-GB" doc:"The notice's language, BCP 47" example:"en-GB"`
 		At       time.Time         `json:"at,omitzero" doc:"When it was chosen, for choices of the past; needs a secret key. Now if absent"`
@@ -63,9 +68,12 @@ type putConsentOutput struct {
 
 func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConsentOutput, error) {
 	x := of(ctx)
-	id, err := in.Body.Person.identifier("body.person")
+	id, err := s.identifier(in.Body.Person, "body.person")
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(reserved, in.Body.Method) {
+		return nil, invalid("body.method", "is one that the server gives itself; say how the person chose, such as banner or privacy-page")
 	}
 	proof := x.speaker.Proves(id)
 	cs, widens, err := s.choicesOf(x, in, proof)
@@ -156,8 +164,8 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 }
 
 // narrow records what somebody unproven said about a person: only what narrows,
-// only of a person who is known, and only what is not so already. Nothing of
-// that shows in the answer.
+// only of a person who is known, and only of a purpose that is not ended already.
+// Nothing of that shows in the answer.
 func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier, cs []consent.Choice) error {
 	if !s.mayChoose(x, identity.Token{}, identity.Unproven) {
 		return tooMany
@@ -169,13 +177,14 @@ func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier
 	presents, _ := s.Book.Presents(t)
 	cs = slices.DeleteFunc(cs, func(c consent.Choice) bool {
 		i, ok := s.Declaration.Purpose(c.Purpose)
-		return !ok || c.State == consent.Given || presents[i].State == c.State
+		return !ok || c.State == consent.Given || presents[i].Certain(false)
 	})
-	if len(cs) == 0 {
-		return nil
-	}
+	// With nothing to record it finishes what an earlier choice left.
 	if _, err = s.Choices.Record(ctx, t, cs); err != nil {
 		return s.unrecorded(err)
+	}
+	if len(cs) > 0 {
+		s.metrics.unproven.Inc()
 	}
 	return nil
 }
@@ -257,7 +266,8 @@ type standing struct {
 	State   string `json:"state" enum:"unset,given,refused,withdrawn,objected" doc:"What the person last chose"`
 	// Since and Until are absent where nothing was chosen or nothing ends.
 	Since     *time.Time `json:"since,omitempty" doc:"When it was chosen; for a consent that was renewed, when it first was"`
-	Until     *time.Time `json:"until,omitempty" doc:"When the consent must be asked again"`
+	Until     *time.Time `json:"until,omitempty" doc:"When the consent must be asked again, or what is suspended is destroyed"`
+	Suspended bool       `json:"suspended,omitzero" doc:"Somebody ended it who did not prove to be the person: what was kept is not used, and waits for the person's own word until then"`
 	Holds     bool       `json:"holds" doc:"Whether personal data may be used for it now"`
 	Reason    string     `json:"reason" doc:"The gate's answer: allowed, or why not" example:"no_choice"`
 	Why       string     `json:"why" doc:"The same in plain words"`
@@ -278,12 +288,13 @@ type historyChoice struct {
 	Notice    string    `json:"notice,omitempty"`
 	Language  string    `json:"language,omitempty"`
 	Proof     string    `json:"proof,omitempty" doc:"How the speaker proved to be the person"`
+	Late      bool      `json:"late,omitzero" doc:"It came too late to count: the person had said something newer"`
 	Synthetic bool      `json:"synthetic,omitzero"`
 }
 
 func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConsentOutput, error) {
 	x := of(ctx)
-	id, err := person{UserID: in.UserID, AnonymousID: in.AnonymousID}.identifier("query")
+	id, err := s.identifier(person{UserID: in.UserID, AnonymousID: in.AnonymousID}, "query")
 	if err != nil {
 		return nil, err
 	}
@@ -322,7 +333,7 @@ func (s *server) standings(t identity.Token) ([]standing, uint64) {
 		purpose := &s.Declaration.Purposes[i]
 		out[i] = standing{
 			Purpose: string(purpose.ID), Text: purpose.Text, Basis: purpose.Basis.String(), State: p.State.String(),
-			Since: moment(p.At), Until: moment(p.Until), Synthetic: p.Synthetic,
+			Since: moment(p.At), Synthetic: p.Synthetic, Suspended: p.Suspended, Until: moment(p.Until),
 			Holds: reasons[i] == consent.Allowed, Reason: reasons[i].Code(), Why: reasons[i].String(),
 		}
 	}
@@ -339,12 +350,12 @@ func moment(ms int64) *time.Time {
 }
 
 func historyOf(r consent.Record) historyRecord {
-	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), Choices: make([]historyChoice, len(r.Choices))}
-	for i, c := range r.Choices {
-		h.Choices[i] = historyChoice{
+	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), Choices: make([]historyChoice, 0, len(r.Choices)+len(r.Late))}
+	for i, c := range slices.Concat(r.Choices, r.Late) {
+		h.Choices = append(h.Choices, historyChoice{
 			Purpose: string(c.Purpose), State: c.State.String(), At: c.At.UTC(), Method: c.Method,
-			Notice: c.Notice, Language: c.Language, Proof: c.Proof, Synthetic: c.Synthetic,
-		}
+			Notice: c.Notice, Language: c.Language, Proof: c.Proof, Synthetic: c.Synthetic, Late: i >= len(r.Choices),
+		})
 	}
 	return h
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"accord/internal/consent"
+	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -476,4 +477,121 @@ func TestReceiptIsForItsPerson(t *testing.T) {
 		}
 	}
 	h.do("GET", path, "").problem(401, codeNoKey)
+}
+
+// TestNobodyTakesAWordAway: with a public key nobody turns the person's own
+// withdrawal into one that a stale banner may overrule.
+func TestNobodyTakesAWordAway(t *testing.T) {
+	h := newHouse(t)
+	token := h.shopToken("anna")
+	banner := func() consent.State {
+		body := `{"type":"track","event":"Product Viewed","userId":"anna","context":{"consent":{"categoryPreferences":{"personalization":true}}}}`
+		h.do("POST", "/v1/track", body, key(h.write), shopToken(token)).status(200)
+		return h.state(identity.UserID, "anna", "personalization")
+	}
+	if s := banner(); s != consent.Given {
+		t.Fatal(s)
+	}
+	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"withdrawn"}`), key(h.write), shopToken(token)).status(200)
+	for _, method := range []string{"event", "import", "simulated"} {
+		body := `{"person":{"user_id":"anna"},"choices":{"personalization":"refused"},"method":"` + method + `"}`
+		h.do("PUT", "/v1/consent", body, key(h.write)).problem(422, codeInvalid)
+		h.do("PUT", "/v1/consent", body, key(h.secret)).problem(422, codeInvalid)
+	}
+	for _, state := range []string{"refused", "objected", "withdrawn"} {
+		h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"`+state+`"}`), key(h.write)).status(200)
+	}
+	h.do("POST", "/v1/track", `{"type":"track","event":"x","userId":"anna","context":{"consent":{"categoryPreferences":{"personalization":false}}}}`, key(h.write)).status(200)
+	if s := banner(); s != consent.Withdrawn {
+		t.Errorf("a stale banner gives again: %v", s)
+	}
+	if n := len(h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).json["history"].([]any)); n != 2 {
+		t.Errorf("%d records, want 2: what is ended is not ended again", n)
+	}
+}
+
+// TestUnprovenSuspends: what nobody proved closes the gate, is counted, destroys
+// nothing and is the person's to take back.
+func TestUnprovenSuspends(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	h.do("POST", "/v1/track", `{"type":"track","event":"Product Viewed","userId":"anna","properties":{"product_id":"x"}}`, key(h.secret)).status(200)
+	living := func() int {
+		t.Helper()
+		anna, _, err := h.keys.Find(h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: "anna"}))
+		must(t, err)
+		classes, err := h.keys.Classes(anna)
+		must(t, err)
+		return len(classes)
+	}
+	refused := choose(`{"user_id":"anna"}`, `{"personalization":"withdrawn"}`)
+	before := living()
+	for range 2 {
+		h.do("PUT", "/v1/consent", refused, key(h.write)).status(200)
+	}
+	if n := h.metric("accord_http_unproven_refusals_total"); n != 1 || living() != before {
+		t.Errorf("counted %v times, %d of %d keys live", n, living(), before)
+	}
+	standing := func() map[string]any {
+		t.Helper()
+		for _, p := range h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).json["purposes"].([]any) {
+			if p := p.(map[string]any); p["purpose"] == "personalization" {
+				return p
+			}
+		}
+		return nil
+	}
+	if p := standing(); p["suspended"] != true || p["until"] == nil || p["holds"] != false {
+		t.Errorf("%v", p)
+	}
+	h.give("anna")
+	if p := standing(); p["suspended"] != nil || p["holds"] != true {
+		t.Errorf("given again: %v", p)
+	}
+	h.do("PUT", "/v1/consent", refused, key(h.write)).status(200)
+	h.do("PUT", "/v1/consent", refused, key(h.secret)).status(200)
+	if p := standing(); p["suspended"] != nil || living() != before-1 {
+		t.Errorf("confirmed: %v, %d of %d keys live", p, living(), before)
+	}
+}
+
+// TestHistoryShowsWhatDidNotCount: a choice that came too late stands in the
+// history, marked.
+func TestHistoryShowsWhatDidNotCount(t *testing.T) {
+	h := newHouse(t)
+	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"newsletter":"refused"}`), key(h.secret)).status(200)
+	h.do("PUT", "/v1/consent", `{"person":{"user_id":"anna"},"choices":{"newsletter":"given"},"at":"2020-01-01T00:00:00Z"}`, key(h.secret)).status(200)
+	history := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).json["history"].([]any)
+	if len(history) != 2 {
+		t.Fatalf("%v", history)
+	}
+	for i, late := range []any{nil, true} {
+		c := history[i].(map[string]any)["choices"].([]any)[0].(map[string]any)
+		if c["late"] != late || c["state"] != []string{"refused", "given"}[i] {
+			t.Errorf("%v", c)
+		}
+	}
+}
+
+// TestUndeclaredIdentifiers: by what the declaration does not name nobody is known.
+func TestUndeclaredIdentifiers(t *testing.T) {
+	h := newHouse(t, func(c *Config) {
+		text := string(declare.Template("shop"))
+		from, to := strings.Index(text, "  anonymous_id:\n"), strings.Index(text, "# What is known of a person as a whole")
+		d, err := declare.Parse("accord.yaml", []byte(text[:from]+text[to:]))
+		must(t, err)
+		c.Declaration = d
+	})
+	who := `{"anonymous_id":"v-1"}`
+	for _, a := range []*answer{
+		h.do("PUT", "/v1/consent", choose(who, `{"personalization":"refused"}`), key(h.write)),
+		h.do("PUT", "/v1/consent", choose(who, `{"personalization":"given"}`), key(h.secret)),
+		h.do("GET", "/v1/consent?anonymous_id=v-1", "", key(h.secret)),
+		h.do("POST", "/v1/decide", `{"person":`+who+`}`, key(h.secret)),
+	} {
+		if a.problem(422, codeInvalid); !strings.Contains(a.text("detail"), "anonymous_id") {
+			t.Errorf("%s: %s", a.what, a.body)
+		}
+	}
+	h.give("anna")
 }

@@ -113,6 +113,9 @@ func (s *server) subject(x *exchange, who identity.Identifier) (run.Subject, err
 	if who.IsZero() {
 		return run.Subject{}, nil
 	}
+	if err := s.declared(who, "body.person"); err != nil {
+		return run.Subject{}, err
+	}
 	subject := run.Subject{Named: true, Proof: x.speaker.Proves(who)}
 	if subject.Proof == identity.Unproven {
 		return subject, nil

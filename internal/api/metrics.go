@@ -20,6 +20,7 @@ type metrics struct {
 	badVisitors, badShops prometheus.Counter
 	limited, panics       prometheus.Counter
 	problems              *prometheus.CounterVec
+	unproven              prometheus.Counter
 }
 
 // The labels of a proof that does not hold.
@@ -46,6 +47,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		limited: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_limited_total", Help: "Requests refused because a source asked too often, or too many bodies were on their way.",
 		}),
+		unproven: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "accord_http_unproven_refusals_total", Help: "Choices by which somebody who proved nothing suspended what a person had given; those of events are in accord_collect_total.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_panics_total", Help: "Requests that hit a fault of the program.",
 		}),
@@ -55,7 +59,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}, []string{"code"})
 	m.badKeys, m.badOrigins = refused.WithLabelValues("key"), refused.WithLabelValues("origin")
 	m.badVisitors, m.badShops = proofs.WithLabelValues(proofVisitor), proofs.WithLabelValues(proofShop)
-	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.panics, m.problems)
+	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.unproven, m.panics, m.problems)
 	return m
 }
 

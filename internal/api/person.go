@@ -31,6 +31,24 @@ func (p person) identifier(location string) (identity.Identifier, error) {
 	return id, nil
 }
 
+// identifier returns the one identifier of a person, which must be of a sort that
+// the declaration names.
+func (s *server) identifier(p person, location string) (identity.Identifier, error) {
+	id, err := p.identifier(location)
+	if err == nil {
+		err = s.declared(id, location)
+	}
+	return id, err
+}
+
+// declared refuses an identifier of a sort that the declaration does not name.
+func (s *server) declared(id identity.Identifier, location string) error {
+	if s.Declaration.Identifies(id.Kind) != 0 {
+		return nil
+	}
+	return invalid(location, "names a person by "+id.Kind.String()+", by which the declaration knows nobody: see identifiers in GET /v1/declaration")
+}
+
 // find returns a person's token, and whether there is one.
 func (s *server) find(id identity.Identifier) (identity.Token, bool, error) {
 	t, ok, err := s.People.Find(s.People.Hasher().Lookup(id))

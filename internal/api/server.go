@@ -73,7 +73,7 @@ func (s *server) registerDeclaration(api huma.API) {
 	huma.Register(api, s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/declaration", OperationID: "get-declaration", Tags: []string{"consent"},
 		Summary:     "What is collected here and why",
-		Description: "The declaration that the gate enforces: who answers for the data, every purpose with its legal basis and its text, every field with its purposes and how long it is kept. Public. The version is what a choice names as its notice.",
+		Description: "The declaration that the gate enforces: who answers for the data, every purpose with its legal basis and its text, how people are known, every field with its purposes and how long it is kept, and what the server itself keeps. Public. The version is what a choice names as its notice.",
 	}, public), func(context.Context, *struct{}) (*declarationOutput, error) {
 		return &declarationOutput{Body: declaration(s.Declaration)}, nil
 	})
@@ -85,7 +85,9 @@ type declarationBody struct {
 	Version     string            `json:"version" doc:"The hash of the declaration"`
 	Controllers []controllerBody  `json:"controllers" doc:"Who answers for the data; the first is the default"`
 	Purposes    []purposeBody     `json:"purposes"`
+	Identifiers []identifierBody  `json:"identifiers" doc:"How people may be known. The ids themselves are not kept: each is found again by a keyed HMAC"`
 	Fields      []declarationItem `json:"fields" doc:"All that may be kept; what is not here is not kept"`
+	System      []systemBody      `json:"system" doc:"What the server itself keeps about people, sealed, to account for what it did"`
 }
 
 type controllerBody struct {
@@ -104,6 +106,21 @@ type purposeBody struct {
 	Categories []string `json:"categories" doc:"The names under which consent managers know it"`
 }
 
+type identifierBody struct {
+	Kind      string   `json:"kind" enum:"user_id,anonymous_id"`
+	Category  string   `json:"category" doc:"What sort of data it is"`
+	Purposes  []string `json:"purposes" doc:"For which of them a person may be known by it"`
+	Retention string   `json:"retention" example:"6 years"`
+	Text      string   `json:"text" doc:"What it is, in plain words"`
+	Kept      string   `json:"kept" enum:"hmac" doc:"The form in which it is kept: HMAC-SHA-256 under a secret key"`
+}
+
+type systemBody struct {
+	What      string `json:"what" enum:"choices,receipts"`
+	Text      string `json:"text" doc:"What it is, in plain words"`
+	Retention string `json:"retention" example:"36 months"`
+}
+
 type declarationItem struct {
 	Where     string   `json:"where" enum:"trait,event,context" doc:"Where the field comes from"`
 	Event     string   `json:"event,omitempty" doc:"The event it belongs to"`
@@ -116,7 +133,14 @@ type declarationItem struct {
 }
 
 func declaration(d *declare.Declaration) declarationBody {
-	out := declarationBody{Version: d.Hash, Controllers: []controllerBody{}, Purposes: []purposeBody{}, Fields: []declarationItem{}}
+	kept := d.ReceiptRetention.String()
+	out := declarationBody{
+		Version: d.Hash, Controllers: []controllerBody{}, Purposes: []purposeBody{}, Identifiers: []identifierBody{}, Fields: []declarationItem{},
+		System: []systemBody{
+			{"choices", "What you chose and when; a choice that still decides something is kept longer", kept},
+			{"receipts", "What each answer made for you used, and why", kept},
+		},
+	}
 	for _, c := range d.Controllers {
 		out.Controllers = append(out.Controllers, controllerBody{ID: string(c.ID), Name: c.Name, Contact: c.Contact, Country: c.Country})
 	}
@@ -131,13 +155,15 @@ func declaration(d *declare.Declaration) declarationBody {
 		}
 		out.Purposes = append(out.Purposes, b)
 	}
+	for _, id := range d.Identifiers {
+		out.Identifiers = append(out.Identifiers, identifierBody{
+			Kind: id.Kind.String(), Category: id.Category, Purposes: purposeNames(id.Purposes), Retention: id.Retention.String(), Text: id.Text, Kept: "hmac",
+		})
+	}
 	add := func(where, event string, fields []declare.Field) {
 		for i := range fields {
 			f := &fields[i]
-			item := declarationItem{Where: where, Event: event, Path: f.Path, Category: f.Category, Special: f.Sensitivity == declare.Special, Retention: f.Retention.String(), Text: f.Text, Purposes: []string{}}
-			for _, p := range f.Purposes {
-				item.Purposes = append(item.Purposes, string(p))
-			}
+			item := declarationItem{Where: where, Event: event, Path: f.Path, Category: f.Category, Special: f.Sensitivity == declare.Special, Retention: f.Retention.String(), Text: f.Text, Purposes: purposeNames(f.Purposes)}
 			out.Fields = append(out.Fields, item)
 		}
 	}
@@ -146,6 +172,14 @@ func declaration(d *declare.Declaration) declarationBody {
 		add("event", d.Events[i].Name, d.Events[i].Fields)
 	}
 	add("context", "", d.Context)
+	return out
+}
+
+func purposeNames(ids []declare.PurposeID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
 	return out
 }
 

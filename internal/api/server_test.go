@@ -198,7 +198,7 @@ func TestCatalog(t *testing.T) {
 
 func TestDeclarationIsPublic(t *testing.T) {
 	h := newHouse(t)
-	a := h.do("GET", "/v1/declaration", "", header("Origin", "https://anybody.example")).status(200).members("version", "controllers", "purposes", "fields")
+	a := h.do("GET", "/v1/declaration", "", header("Origin", "https://anybody.example")).status(200).members("version", "controllers", "purposes", "identifiers", "fields", "system")
 	if a.text("version") != h.config.Declaration.Hash || a.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("version %q, open to %q", a.text("version"), a.header.Get("Access-Control-Allow-Origin"))
 	}
@@ -213,7 +213,8 @@ func TestDeclarationIsPublic(t *testing.T) {
 	if got := len(a.json["fields"].([]any)); got != fields {
 		t.Errorf("%d fields of %d", got, fields)
 	}
-	for _, want := range []string{`"basis":"contract","text":"We use what you ordered`, `"choosable":true`, `"valid":"2 years"`, `"path":"products[].price"`, `"retention":"6 years"`} {
+	for _, want := range []string{`"basis":"contract","text":"We use what you ordered`, `"choosable":true`, `"valid":"2 years"`, `"path":"products[].price"`, `"retention":"6 years"`,
+		`"kind":"anonymous_id","category":"device"`, `"kept":"hmac"`, `{"what":"choices","text":`, `{"what":"receipts","text":`} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("it lacks %s", want)
 		}

@@ -345,6 +345,7 @@ func (h *House) follow() error {
 		}
 	})
 	h.work.Go(func() { h.access.Run(ctx) }) // notices keys that a command makes
+	h.work.Go(func() { h.choices.Run(ctx, h.logger) })
 	h.work.Go(func() {
 		select {
 		case <-h.vault.Failed():

@@ -234,6 +234,9 @@ func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choi
 }
 
 func (h *House) recordOne(ctx context.Context, user string, choices []consent.Choice) error {
+	if h.declaration.Identifies(identity.UserID) == 0 {
+		return errors.New("the declaration knows nobody by user_id, so these choices are nobody's: name it below identifiers")
+	}
 	lookup := h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: user})
 	tokens, err := h.keys.Ensure(ctx, []identity.Lookup{lookup})
 	if err != nil {
@@ -243,15 +246,12 @@ func (h *House) recordOne(ctx context.Context, user string, choices []consent.Ch
 	news := choices[:0:0]
 	for _, c := range choices {
 		i, _ := h.declaration.Purpose(c.Purpose)
-		if p := present[i]; p.State == c.State && p.Synthetic == c.Synthetic {
+		if p := present[i]; p.State == c.State && p.Synthetic == c.Synthetic && !p.Doubtful && !p.Suspended {
 			continue
 		}
 		news = append(news, c)
 	}
-	if len(news) == 0 {
-		return nil
-	}
-	_, err = h.choices.Record(ctx, tokens[0], news)
+	_, err = h.choices.Record(ctx, tokens[0], news) // of nothing: finishes what an earlier one left
 	return err
 }
 

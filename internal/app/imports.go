@@ -12,6 +12,7 @@ import (
 	"accord/internal/declare"
 	"accord/internal/event"
 	"accord/internal/eventlog"
+	"accord/internal/identity"
 	"accord/internal/vault"
 )
 
@@ -100,7 +101,7 @@ func (h *House) held(ctx context.Context, lines []collect.Line) (map[piece]bool,
 	}
 	wanted, read, held := map[event.ID]bool{}, map[vault.Place]bool{}, map[piece]bool{}
 	for i := range lines {
-		wanted[event.ID(h.keys.Hasher().Message(lines[i].Source, lines[i].ID))] = true
+		wanted[event.ID(h.keys.Hasher().Message(lines[i].Source, identity.ByServer, lines[i].User, lines[i].ID))] = true
 	}
 	for i := range lines {
 		token, found, err := h.keys.Find(h.keys.Hasher().Lookup(lines[i].User))

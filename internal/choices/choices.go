@@ -14,7 +14,14 @@
 // Old news never widens: a choice that gives and is older than what the person
 // has said since is kept as evidence ([consent.Record.Late]) and does not count,
 // so a queue of old events or a late import cannot revive what was withdrawn.
-// Old news that narrows counts. A choice of the future becomes one of now.
+// Old news that narrows counts, and the newer time stays the one that a yes must
+// pass. A choice of the future becomes one of now.
+//
+// An end that nobody proved destroys nothing for [consent.Suspension]: a proven
+// choice decides before. [Choices.Run] looks every day for consents and
+// suspensions that have run out and destroys what they leave, and deletes the
+// records of choices that are older than receipts are kept and on which nothing
+// stands any more.
 //
 // Promises kept here: 1 and 3 (a withdrawal is durable and in force before it is
 // acknowledged, and no choice is applied before it is durable), 5.
@@ -57,6 +64,8 @@ type Log interface {
 	Choices(ctx context.Context, from uint64, fn func(event.ChoiceMessage) error) error
 	// ChoicesAt calls fn for those of these sequences that the stream holds.
 	ChoicesAt(ctx context.Context, sequences []uint64, fn func(event.ChoiceMessage) error) error
+	// DeleteChoice removes a message for good.
+	DeleteChoice(ctx context.Context, sequence uint64) error
 }
 
 // State drops what was folded for a class. *vault.Vault is one.
@@ -72,7 +81,7 @@ const MethodEvent = "event"
 // Limits of a record.
 const (
 	MaxChoices = 512 // in one record
-	MaxText    = 256 // bytes of a method, notice, language or proof
+	MaxText    = 256 // bytes of a method, notice, language, proof or message
 	MaxHistory = 1000
 )
 
@@ -81,7 +90,7 @@ var ErrInvalid = errors.New("this is no choice that can be recorded")
 
 // ErrLate is returned with a record that is durable and in force, when what it
 // ends could not be destroyed yet. The gate obeys the choice already; the next
-// choice of the person, or the next start, destroys what is left.
+// Record of the person, Run or the next start destroys what is left.
 var ErrLate = errors.New("the choice is in force, but what it ends could not be destroyed yet")
 
 // stripes spread the locks that keep one person's choices in order.
@@ -101,19 +110,15 @@ type Choices struct {
 	// Each is a lock that a caller can stop waiting for.
 	people [stripes]chan struct{}
 
-	mu   sync.RWMutex // guards said
+	mu   sync.RWMutex // guards said and late
 	said map[identity.Token]said
-}
-
-// said is what is remembered of one person beside the book.
-type said struct {
-	places []uint64    // sequences of the person's records
-	direct declare.Set // purposes whose newest choice has another method than MethodEvent
+	late map[identity.Token]struct{} // people of whom something is left to destroy
 }
 
 // New returns a Choices over its keepers. Call Replay before the gate opens.
 func New(d *declare.Declaration, keys Keys, log Log, book *consent.Book, state State, now func() time.Time) *Choices {
-	c := &Choices{declaration: d, keys: keys, log: log, book: book, state: state, now: now, said: make(map[identity.Token]said)}
+	c := &Choices{declaration: d, keys: keys, log: log, book: book, state: state, now: now,
+		said: make(map[identity.Token]said), late: make(map[identity.Token]struct{})}
 	for i := range c.people {
 		c.people[i] = make(chan struct{}, 1)
 	}
@@ -149,32 +154,6 @@ func (c *Choices) Replay(ctx context.Context) error {
 	return err
 }
 
-// remember notes where a record is and which purposes it was direct about.
-func (c *Choices) remember(r *consent.Record) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.said[r.Token]
-	s.places = append(s.places, r.Sequence)
-	for _, choice := range r.Choices {
-		if i, ok := c.declaration.Purpose(choice.Purpose); ok {
-			s.direct = s.direct.Without(i)
-			if choice.Method != MethodEvent {
-				s.direct = s.direct.With(i)
-			}
-		}
-	}
-	c.said[r.Token] = s
-}
-
-// Direct returns the purposes about which a person's newest choice was made
-// otherwise than by an event's consent object (MethodEvent). A preference that
-// an event reports must not overrule those.
-func (c *Choices) Direct(t identity.Token) declare.Set {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.said[t].direct
-}
-
 // lock takes the lock of a person's choices and returns what gives it back.
 func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), err error) {
 	stripe := c.people[t.Slot()]
@@ -188,7 +167,8 @@ func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), er
 
 // Record makes choices of one person durable and puts them into force. It
 // returns the record as it was kept, with old news that would widen in Late.
-// Where there is nothing to record it has Sequence 0. Errors are ErrInvalid,
+// Where there is nothing to record it has Sequence 0, and what an ErrLate left
+// is destroyed. Errors are ErrInvalid,
 // ErrLate, or those of the log and the keys. After one of the log's the choices
 // may be durable or not: what narrows is in force until the person's next choice
 // or the next start, and what widens is not. After all others but ErrLate
@@ -199,7 +179,7 @@ func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Cho
 	}
 	r := consent.Record{Controller: c.declaration.Controller(), Token: t}
 	if len(cs) == 0 {
-		return r, nil
+		return r, c.finish(ctx, t)
 	}
 	unlock, err := c.lock(ctx, t)
 	if err != nil {
@@ -208,6 +188,12 @@ func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Cho
 	defer unlock()
 	r.Accepted = c.now().UTC().Truncate(time.Millisecond)
 	c.sort(&r, cs)
+	if c.revives(&r) {
+		// The keys must not live on under the new yes.
+		if err := c.settle(ctx, t); err != nil {
+			return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
+		}
+	}
 	m, err := c.seal(ctx, &r)
 	if err != nil {
 		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
@@ -250,8 +236,8 @@ func (c *Choices) check(t identity.Token, cs []consent.Choice) error {
 		if choice.State < consent.Given || choice.State > consent.Objected {
 			return fmt.Errorf("%w: a choice is given, refused, withdrawn or objected", ErrInvalid)
 		}
-		if max(len(choice.Method), len(choice.Notice), len(choice.Language), len(choice.Proof)) > MaxText {
-			return fmt.Errorf("%w: method, notice, language and proof have at most %d bytes each", ErrInvalid, MaxText)
+		if max(len(choice.Method), len(choice.Notice), len(choice.Language), len(choice.Proof), len(choice.Message)) > MaxText {
+			return fmt.Errorf("%w: method, notice, language, proof and message have at most %d bytes each", ErrInvalid, MaxText)
 		}
 		if y := choice.At.Year(); y > 9999 {
 			return fmt.Errorf("%w: its time is none", ErrInvalid)
@@ -277,7 +263,7 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 			continue
 		}
 		if choice.State != consent.Given || p.State != consent.Given {
-			*p = consent.Present{State: choice.State, At: choice.At.UnixMilli()}
+			*p = consent.Present{State: choice.State, At: max(p.At, choice.At.UnixMilli())}
 		}
 		r.Choices = append(r.Choices, choice)
 	}
@@ -299,82 +285,11 @@ func late(p *consent.Present, choice *consent.Choice, purpose *declare.Purpose) 
 // ended returns the purposes that choices end.
 func (c *Choices) ended(cs []consent.Choice) (s declare.Set) {
 	for _, choice := range cs {
-		if i, ok := c.declaration.Purpose(choice.Purpose); ok && choice.State != consent.Given {
+		if i, ok := c.declaration.Purpose(choice.Purpose); ok && choice.State.Ended() {
 			s = s.With(i)
 		}
 	}
 	return s
-}
-
-// Settle destroys the keys of those of a person's classes in which no purpose
-// holds since the person ended one, and what the state holds of them. Record
-// does so by itself; whoever made a key for data that a withdrawal overtook
-// calls it again.
-func (c *Choices) Settle(ctx context.Context, t identity.Token) error {
-	unlock, err := c.lock(ctx, t)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return c.settle(ctx, t)
-}
-
-// settle is Settle under the person's lock: no choice that gives comes between
-// its look at the book and the destruction.
-func (c *Choices) settle(ctx context.Context, t identity.Token) error {
-	var ended declare.Set
-	presents, _ := c.book.Presents(t)
-	for i := range presents {
-		if s := presents[i].State; s != consent.Unset && s != consent.Given {
-			ended = ended.With(declare.PurposeIndex(i))
-		}
-	}
-	if ended == 0 {
-		return nil
-	}
-	living, err := c.keys.Classes(t)
-	if err != nil {
-		return err
-	}
-	holding := c.book.Holding(t, c.now())
-	var doomed []declare.ClassID
-	for _, id := range living {
-		class, ok := c.declaration.Class(id)
-		if ok && class.Purposes&ended != 0 && class.Purposes&holding == 0 {
-			doomed = append(doomed, id)
-		}
-	}
-	if err := c.keys.Destroy(ctx, t, doomed...); err != nil {
-		return err
-	}
-	for _, id := range doomed {
-		if err := c.state.Drop(t, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// History returns what a person chose, the oldest first: the newest MaxHistory
-// records. It reads each from the log.
-func (c *Choices) History(ctx context.Context, t identity.Token) ([]consent.Record, error) {
-	c.mu.RLock()
-	places := c.said[t].places
-	places = append([]uint64(nil), places[max(0, len(places)-MaxHistory):]...)
-	c.mu.RUnlock()
-	out := make([]consent.Record, 0, len(places))
-	err := c.log.ChoicesAt(ctx, places, func(m event.ChoiceMessage) error {
-		if m.Token != t {
-			return nil
-		}
-		r, err := c.open(m)
-		out = append(out, r)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading a choice back: %w", err)
-	}
-	return out, nil
 }
 
 // A sealed choice message is an id (16 bytes), the time of acceptance (8 bytes,
@@ -398,6 +313,15 @@ func (c *Choices) seal(ctx context.Context, r *consent.Record) (event.ChoiceMess
 		return event.ChoiceMessage{}, err
 	}
 	return event.ChoiceMessage{Token: r.Token, Sealed: out}, nil
+}
+
+// accepted returns when a message was accepted, as it says of itself: only open
+// proves it.
+func accepted(m event.ChoiceMessage) time.Time {
+	if len(m.Sealed) < messageHead {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(m.Sealed[16:]))).UTC()
 }
 
 func (c *Choices) open(m event.ChoiceMessage) (consent.Record, error) {

@@ -253,6 +253,7 @@ func TestLate(t *testing.T) {
 		{"refused, then given earlier", []consent.Choice{{State: refused, At: hour(-2)}, {State: given, At: hour(-4)}}, refused, true, 0},
 		{"withdrawn, then given at the same time", []consent.Choice{{State: withdrawn, At: hour(-2)}, {State: given, At: hour(-2)}}, given, false, -2},
 		{"given, then withdrawn earlier: narrows", []consent.Choice{{State: given, At: hour(-2)}, {State: withdrawn, At: hour(-4)}}, withdrawn, false, 0},
+		{"withdrawn, then refused earlier, then given in between", []consent.Choice{{State: given, At: hour(-60)}, {State: withdrawn, At: hour(-1)}, {State: refused, At: hour(-50)}, {State: given, At: hour(-40)}}, refused, true, 0},
 		{"renewed, then an older renewal", []consent.Choice{{State: given, At: hour(-9)}, {State: given, At: hour(-1)}, {State: given, At: hour(-5)}}, given, true, -9},
 		{"of the future", []consent.Choice{{State: given, At: hour(1000)}}, given, false, 0},
 	} {
@@ -308,6 +309,15 @@ func TestLate(t *testing.T) {
 		})
 		check(t, err)
 		if len(r.Late) != 1 || b.state(ada, "personalization") != withdrawn {
+			t.Errorf("%+v", r)
+		}
+		bob := b.person("bob")
+		b.record(bob, "personalization", withdrawn, hour(-1))
+		r, err = b.Record(context.Background(), bob, []consent.Choice{
+			{Purpose: "personalization", State: refused, At: hour(-50)}, {Purpose: "personalization", State: given, At: hour(-40)},
+		})
+		check(t, err)
+		if len(r.Late) != 1 || b.state(bob, "personalization") != refused {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -373,6 +383,15 @@ func TestDestroysAtStart(t *testing.T) {
 	if got := b.living(ada); got != "abcd" {
 		t.Fatalf("keys of %q live", got)
 	}
+	// Who says it again waits until it is done, and is told that it is not.
+	if _, err := b.Record(context.Background(), ada, nil); !errors.Is(err, ErrLate) {
+		t.Errorf("said again: %v", err)
+	}
+	b.Choices.keys = b.keys
+	if _, err := b.Record(context.Background(), ada, nil); err != nil || b.living(ada) != "cd" {
+		t.Errorf("said again: %v, keys of %q live", err, b.living(ada))
+	}
+	b.makeKeys(ada)
 	b = b.again()
 	if got := b.living(ada); got != "cd" {
 		t.Errorf("after a restart, keys of %q live", got)
@@ -481,10 +500,23 @@ func TestDirect(t *testing.T) {
 		}
 		b = b.again()
 	}
-	_, err = b.Record(context.Background(), ada, []consent.Choice{{Purpose: "personalization", State: consent.Refused, Method: MethodEvent}})
-	check(t, err)
-	if d := b.Direct(ada); d != 0 {
+	// A preference that ends what is ended takes nothing from the person's word;
+	// one that gives does.
+	event := func(state consent.State) {
+		_, err := b.Record(context.Background(), ada, []consent.Choice{{Purpose: "personalization", State: state, Method: MethodEvent}})
+		check(t, err)
+	}
+	event(consent.Refused)
+	if d := b.Direct(ada); !d.Has(personalization) {
 		t.Errorf("%b", d)
+	}
+	event(consent.Given)
+	event(consent.Withdrawn)
+	for range 2 {
+		if d := b.Direct(ada); d != 0 {
+			t.Errorf("%b", d)
+		}
+		b = b.again()
 	}
 }
 

@@ -127,8 +127,10 @@ type batch struct {
 
 // sharedContext is what a batch says for all of its messages.
 type sharedContext struct {
-	sent string
-	raw  string // the context, JSON
+	sent   string
+	raw    string      // the context, JSON
+	deny   declare.Set // what a context refuses of which nothing else is taken
+	unread bool        // a refusal may stand where it cannot be read
 }
 
 // maxKept is the largest buffer of sealed bytes that waits for another request.

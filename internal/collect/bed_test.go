@@ -35,6 +35,9 @@ purposes:
   personalization: {basis: consent, text: To suggest., categories: [functional, personal], engines: [recommend]}
   model_training: {basis: consent, text: To learn., valid: 24 months}
   stats: {basis: legitimate_interest, text: To count.}
+identifiers:
+  user_id: {category: account, purposes: [orders, personalization, model_training, stats], retention: 6 years, text: Your account.}
+  anonymous_id: {category: device, purposes: [orders, personalization, model_training, stats], retention: 6 years, text: Your browser.}
 attributes:
   email: {type: string, category: contact, purposes: [orders], retention: 24 months}
   size: {type: integer, category: taste, purposes: [personalization], retention: 24 months}

@@ -65,13 +65,17 @@ type State interface {
 
 // Choices make choices durable. *choices.Choices do.
 type Choices interface {
+	// Record of no choice finishes what an earlier one could not destroy.
 	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
 	// Settle destroys the keys of a person's classes in which no purpose holds
-	// since the person ended one.
+	// since one of them was ended or ran out.
 	Settle(ctx context.Context, t identity.Token) error
-	// Direct returns the purposes about which the person's newest choice came
-	// from elsewhere than from an event's consent object.
+	// Direct returns the purposes that the person decided about elsewhere than by
+	// an event's consent object.
 	Direct(t identity.Token) declare.Set
+	// Heard returns the purposes that a message of this id ended and gave when it
+	// came before.
+	Heard(t identity.Token, message event.ID) (ended, given declare.Set)
 }
 
 // Config is what a Collector stands on. Observe may be nil; all else is needed.

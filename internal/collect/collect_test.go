@@ -142,7 +142,7 @@ func TestBadEvents(t *testing.T) {
 		"unknown_type":  ev(`"type":"buy"`, ada),
 		"no_event":      ev(`"type":"track"`, ada),
 		"no_identity":   ev(ordered, `"properties":{"order_id":"x"}`),
-		"identifier":    ev(ordered, `"userId":5`),
+		"identifier":    ev(ordered, `"userId":5.5`),
 		"timestamp":     ev(ordered, ada, `"timestamp":"yesterday"`),
 		"future":        ev(ordered, ada, at(monday.Add(25*time.Hour)), `"properties":{"order_id":"f"}`),
 		"too_large":     ev(ordered, ada, `"properties":{"order_id":"`+strings.Repeat("x", MaxEvent)+`"}`),
@@ -170,6 +170,27 @@ func TestBadEvents(t *testing.T) {
 	}
 }
 
+// An event that is nested deeper than the JSON library goes is too deep, and the
+// others of its batch are kept; what it refuses is heard.
+func TestDeeperThanTheLibrary(t *testing.T) {
+	b := newBed(t)
+	b.chooses(b.user("ada"), "personalization", consent.Given, b.clock.Now())
+	b.clock.pass(time.Second)
+	deep := strings.Repeat(`[{"a\"]":`, 5200) + `"}]"` + strings.Repeat("}]", 5200)
+	good := func(n string) string { return ev(ordered, ada, id(n), `"properties":{"order_id":"`+n+`"}`) }
+	r := b.send("batch", batchOf(good("first"), ev(viewed, ada, `"properties":{"product_id":`+deep+`}`, yes(`"personal":false`)), good("last")))
+	if r != (Result{Accepted: 3, Kept: 2, Bad: 1}) || b.Counts()["event:too_deep"] != 1 {
+		t.Errorf("%+v, %v", r, b.Counts())
+	}
+	same(t, "held", b.held(), []string{"order_id#0=first for orders", "order_id#0=last for orders"})
+	if body := batchOf(good("x"), ev(viewed, ada, yes(all))); string(flat([]byte(body))) != body {
+		t.Errorf("of what is not deep something was cut: %s", flat([]byte(body)))
+	}
+	if s := b.state(b.user("ada"), "personalization"); s != consent.Withdrawn {
+		t.Errorf("%v", s)
+	}
+}
+
 // A body that is no JSON, or too large, fails as a whole, and nothing of it is
 // half-written.
 func TestBadBodies(t *testing.T) {
@@ -188,7 +209,8 @@ func TestBadBodies(t *testing.T) {
 		{"broken in the middle", "batch", `{"batch":[` + e + `,{"type":"track",],` + e + `]}`, ErrBadJSON},
 		{"cut off", "batch", `{"batch":[` + e + `,` + e[:20], ErrBadJSON},
 		{"more behind it", "batch", batchOf(e) + `{}`, ErrBadJSON},
-		{"nested too deep for anybody", "batch", `{"batch":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, ErrBadJSON},
+		{"nested too deep and never closed", "batch", `{"batch":[` + e + `,` + strings.Repeat("[", 20000), ErrBadJSON},
+		{"nested too deep, broken elsewhere", "batch", `{"batch":[` + e + `,,` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `]}`, ErrBadJSON},
 		{"a number", "track", `1`, ErrBadJSON},
 		{"too many events", "batch", `{"batch":[` + many + `]}`, ErrTooLarge},
 		{"too many bytes", "batch", batchOf(ev(`"x":"` + strings.Repeat("y", MaxBatch) + `"`)), ErrTooLarge},

@@ -10,6 +10,37 @@ import (
 // and bad UTF-8 concern one event and are judged there.
 var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
+// flatAt is how deep flat leaves a body. Everything that an event may hold ends
+// long before.
+const flatAt = 512
+
+// flat returns a body without what lies deeper than flatAt, so that its JSON can
+// be checked. An event that was deeper is still deeper than MaxDepth.
+func flat(body []byte) []byte {
+	out := make([]byte, 0, len(body))
+	c := cursor{s: string(body)}
+	for depth := 0; c.i < len(c.s); {
+		from, level := c.i, depth
+		switch c.s[from] {
+		case '"':
+			c.quoted()
+		case '{', '[':
+			c.i++
+			depth++
+		case '}', ']':
+			c.i++
+			depth--
+			level = depth
+		default:
+			c.i++
+		}
+		if level < flatAt {
+			out = append(out, c.s[from:c.i]...)
+		}
+	}
+	return out
+}
+
 // cursor walks JSON that is known to be valid. jsontext has checked the grammar
 // once for the whole body; what is left is to step over what nobody declared as
 // fast as memory allows. On anything else it stops early and never panics.

@@ -15,7 +15,9 @@
 // # Who is meant
 //
 // The user id counts where the speaker proved it, else the anonymous id where
-// that was proved, else nobody: then nothing personal is kept ("unproven").
+// that was proved, else nobody: then nothing personal is kept ("unproven"). An
+// identifier that the declaration does not name, or not for a purpose, keeps
+// nothing for it ("identifier_undeclared").
 // Group and alias calls are accepted and join nobody ("not_joined").
 //
 // An identify call keeps declared traits; its context holds nothing but consent,
@@ -29,12 +31,18 @@
 // RudderStack's context.consentManagement are read on every event; batch-level
 // ones count for every item, and where several disagree the stricter wins. A
 // false narrows the event that carries it, whoever speaks, and becomes a choice
-// of every person named who is known here. A true gives only for whom the
+// of every person named who is known here, made when the event happened or, where
+// nobody proved to be them, when it came; package choices says what such a choice
+// does not destroy. It counts in a bad event, too, and in a batch's context of
+// which nothing else is taken; where that is no object nothing is kept that a
+// refusal could end ("context"). A true gives only in a good event, only for whom the
 // speaker proved to be, only if all of a purpose's categories (or its own name)
 // are true, and only where it is newer than the present choice. A standing true
 // on ordinary events never overrules what the person chose elsewhere (on the
 // privacy page, say), nor does it renew a consent that expired; the event
-// "Segment Consent Preference Updated" is an act of the person and does both.
+// "Segment Consent Preference Updated" is an act of the person and does both. It is
+// recorded each time, so that no preference overrules it. What one message said it
+// does not say again when it is sent again.
 // RudderStack's resolutionStrategy is not asked: the declaration says that all
 // categories must be true, and a client cannot widen that. Choices are durable
 // and in force before the event that brought them is admitted.
@@ -48,8 +56,9 @@
 //
 // # Once
 //
-// A message is known by its source and messageId; one without an id gets a
-// random one. All pieces of a message carry its id and differ by class. A retry
+// A message is known by its source and messageId and, sent with a public key, by
+// whom the speaker proved to be, so that nobody uses up the ids of others; one
+// without an id gets a random one. All pieces of a message carry its id and differ by class. A retry
 // is recognised while the first is under way, by a memory of the last
 // acknowledged ids, and by the vault's record of the last one to two days; what
 // slips through between them the vault folds once. The vault is asked piece by
@@ -59,7 +68,8 @@
 //
 // # JSON
 //
-// Input is strict UTF-8. A body that is no JSON fails as a whole before anything
+// Input is strict UTF-8. What lies deeper than any event may go is cut off before
+// anything is looked at, since it makes one event bad. A body that is no JSON fails as a whole before anything
 // of it is looked at; anything else that is wrong concerns one event, which is
 // counted, answered as accepted and left out. A name that comes twice makes the
 // event bad at its top level; inside properties, traits and context the first

@@ -61,6 +61,7 @@ func Explain(d *declare.Declaration, sample []byte) ([]Explanation, error) {
 	out := make([]Explanation, len(b.messages))
 	for i := range b.messages {
 		b.when(&b.messages[i])
+		b.subject(&b.messages[i])
 		out[i] = b.explain(i)
 	}
 	return out, nil
@@ -90,7 +91,7 @@ func (b *batch) explain(i int) Explanation {
 		if v.index > 0 && explained(e.Fields, v.node.path) {
 			continue // the elements of a list share a fate
 		}
-		e.Fields = append(e.Fields, b.explainValue(v))
+		e.Fields = append(e.Fields, b.explainValue(m, v))
 	}
 	if i < len(b.traces) {
 		for _, drop := range b.traces[i].Dropped {
@@ -113,12 +114,12 @@ func explained(fields []ExplainedField, path string) bool {
 	return false
 }
 
-func (b *batch) explainValue(v *value) ExplainedField {
+func (b *batch) explainValue(m *message, v *value) ExplainedField {
 	p := b.c.plan
 	f := ExplainedField{Field: v.node.path, Retention: v.node.field.Retention, Consented: []declare.PurposeID{}, Unasked: []declare.PurposeID{}}
 	for i := range p.declaration.Purposes {
 		purpose := declare.PurposeIndex(i)
-		if !v.node.class.Purposes.Has(purpose) {
+		if !(v.node.class.Purposes & b.c.Declaration.Identifies(m.who.Kind)).Has(purpose) {
 			continue
 		}
 		id := p.declaration.Purposes[i].ID
@@ -128,6 +129,9 @@ func (b *batch) explainValue(v *value) ExplainedField {
 		} else {
 			f.Unasked = append(f.Unasked, id)
 		}
+	}
+	if len(f.Consented) == 0 && m.reason == NoReason {
+		f.Dropped, f.Why = OtherIdentifier.Code(), OtherIdentifier.String()
 	}
 	return f
 }

@@ -78,7 +78,7 @@ func (c *Collector) Import(ctx context.Context, lines []Line, basis declare.Basi
 func (b *batch) line(l *Line) {
 	b.messages = append(b.messages, message{
 		verb: track, name: l.Event, from: len(b.values),
-		id: event.ID(b.c.hasher.Message(l.Source, l.ID)), at: l.At.UnixMilli(),
+		id: event.ID(b.c.hasher.Message(l.Source, identity.ByServer, l.User, l.ID)), at: l.At.UnixMilli(),
 	})
 	m := &b.messages[len(b.messages)-1]
 	switch {

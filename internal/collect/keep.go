@@ -73,7 +73,7 @@ func (b *batch) lost(m *message, r Reason) {
 func (b *batch) judge(m *message) {
 	admission := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.now)
 	m.sequence = admission.Sequence
-	m.holds = admission.Holds & b.allowed &^ m.prefs.deny
+	m.holds = admission.Holds & b.mayKeep(m) &^ m.prefs.deny
 	if !m.known {
 		// Nobody is held here, and nothing that needs no choice was brought.
 		m.holds = 0
@@ -95,13 +95,27 @@ func (b *batch) judge(m *message) {
 	}
 }
 
+// mayKeep returns the purposes for which something of a message may be kept,
+// whatever the gate says.
+func (b *batch) mayKeep(m *message) declare.Set {
+	s := b.allowed & b.c.Declaration.Identifies(m.who.Kind)
+	if b.shared.unread {
+		s &^= b.c.plan.consents | b.c.plan.objections
+	}
+	return s
+}
+
 // denied returns why no purpose of a class holds: that the event is older than
 // a consent which holds now, or else the reason of the first purpose.
 func (b *batch) denied(m *message, class *declare.Class) Reason {
-	purposes := class.Purposes & b.allowed
+	purposes := class.Purposes & b.mayKeep(m)
 	switch {
-	case purposes == 0:
+	case class.Purposes&b.allowed == 0:
 		return OtherBasis
+	case class.Purposes&b.c.Declaration.Identifies(m.who.Kind) == 0:
+		return OtherIdentifier
+	case purposes == 0:
+		return BadContext
 	case m.prefs.deny&purposes != 0:
 		return Denied(consent.DeniedRefused)
 	case !m.known:

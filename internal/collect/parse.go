@@ -2,6 +2,7 @@ package collect
 
 import (
 	"crypto/rand"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -20,7 +21,11 @@ func (b *batch) parse(kind string, body []byte) error {
 	case len(body) > MaxBatch, one != noVerb && len(body) > MaxEvent:
 		return ErrTooLarge
 	case !jsontext.Value(body).IsValid(lenient...):
-		return ErrBadJSON
+		// jsontext goes 10,000 levels deep. An event that is deeper is too deep, and
+		// the others of its batch are not lost with it.
+		if body = flat(body); !jsontext.Value(body).IsValid(lenient...) {
+			return ErrBadJSON
+		}
 	}
 	// One copy for the whole request: every text below is a part of it.
 	b.text = string(body)
@@ -60,13 +65,20 @@ func (b *batch) parse(kind string, body []byte) error {
 	return b.shareOut()
 }
 
-// readShared sets the batch-level context aside until the messages are read.
+// readShared sets the batch-level context aside until the messages are read. Of
+// one that is not taken the refusals count all the same, and where none could be
+// read nothing is kept that a refusal could end.
 func (b *batch) readShared(raw string) {
-	if len(raw) > MaxEvent || !utf8.ValidString(raw) || raw[0] != '{' || b.shared.raw != "" {
+	switch {
+	case raw == "null":
+	case raw[0] != '{':
+		b.shared.unread = true
+	case len(raw) > MaxEvent || !utf8.ValidString(raw) || b.shared.raw != "":
 		b.dropped[TooMany]++
-		return
+		b.shared.deny |= b.denials(raw)
+	default:
+		b.shared.raw = raw
 	}
-	b.shared.raw = raw
 }
 
 // Limits of the declared values in a batch-level context: each of them is kept
@@ -79,6 +91,9 @@ const (
 // shareOut gives every message what the batch says for all of them. A message's
 // own values go before.
 func (b *batch) shareOut() error {
+	for i := range b.messages {
+		b.messages[i].prefs.deny |= b.shared.deny
+	}
 	if b.shared.raw == "" {
 		return nil
 	}
@@ -218,7 +233,9 @@ func (b *batch) head(c *cursor, m *message) {
 			m.once(hasTraits)
 			m.traits = c.raw()
 		case "context":
-			m.once(hasContext)
+			if m.once(hasContext); m.ctx != "" {
+				m.prefs.deny |= b.denials(m.ctx)
+			}
 			m.ctx = c.raw()
 		case "previousId", "groupId", "integrations", "writeKey", "_metadata", "channel", "version", "receivedAt", "category":
 			c.skip() // words of the protocol, of which nothing is kept
@@ -236,13 +253,21 @@ func (b *batch) head(c *cursor, m *message) {
 	}
 }
 
-// identifier reads an identifier; null and "" are none.
+// identifier reads an identifier; null and "" are none. Some clients send ids
+// that are whole numbers as such: they are their digits.
 func (m *message) identifier(c *cursor) string {
-	if c.kind() == 'n' {
+	var s string
+	var ok bool
+	switch kind := c.kind(); {
+	case kind == 'n':
 		c.skip()
 		return ""
+	case kind == '-' || kind >= '0' && kind <= '9':
+		s = c.raw()
+		ok = strings.Trim(s, "-0123456789") == ""
+	default:
+		s, ok = c.text()
 	}
-	s, ok := c.text()
 	if !ok || len(s) > identity.MaxIdentifier {
 		m.fail(BadIdentifier)
 		return ""
@@ -274,7 +299,9 @@ func (b *batch) body(m *message) {
 		b.walk(m, m.root, raw)
 	}
 	b.context(m)
-	b.identity(m)
+	if m.user == "" && m.anonymous == "" {
+		m.fail(NoIdentity)
+	}
 }
 
 // find sets the message's event and the tree of its values.
@@ -311,21 +338,17 @@ func (b *batch) find(m *message) {
 	}
 }
 
-// identity sets the message's id. An id that is absent is made up, so that the
-// message is one of its own.
+// identity sets the message's id, which is the speaker's own. An id that is
+// absent is made up, so that the message is one of its own.
 func (b *batch) identity(m *message) {
-	if m.user == "" && m.anonymous == "" {
-		m.fail(NoIdentity)
-	}
-	if m.bad {
-		return
-	}
-	if m.messageID == "" {
+	switch {
+	case b.imported: // the line has it
+	case m.messageID == "":
 		m.assigned = true
 		rand.Read(m.id[:])
-		return
+	default:
+		m.id = event.ID(b.c.hasher.Message(b.source, m.proof, m.who, m.messageID))
 	}
-	m.id = event.ID(b.c.hasher.Message(b.source, m.messageID))
 }
 
 // when sets the message's time by the sender's clock, corrected.

@@ -2,12 +2,14 @@ package collect
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"time"
 
 	"accord/internal/choices"
 	"accord/internal/consent"
 	"accord/internal/declare"
+	"accord/internal/event"
 	"accord/internal/identity"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +23,7 @@ func (b *batch) people(ctx context.Context) error {
 		m := &b.messages[i]
 		b.when(m)
 		b.subject(m)
+		b.identity(m)
 		if m.who.IsZero() {
 			continue
 		}
@@ -83,16 +86,23 @@ func (b *batch) unproven() int {
 }
 
 // subject sets whom the speaker proved the message to be about: the user, else
-// the visitor, else nobody.
+// the visitor, else nobody. An identifier that is not declared names nobody.
 func (b *batch) subject(m *message) {
+	why := Unproven
 	for _, id := range m.names() {
-		if p := b.speaker.Proves(id); p != identity.Unproven {
-			m.who, m.proof = id, p
-			return
+		p := b.speaker.Proves(id)
+		if p == identity.Unproven {
+			continue
 		}
+		if b.c.Declaration.Identifies(id.Kind) == 0 {
+			why = OtherIdentifier
+			continue
+		}
+		m.who, m.proof = id, p
+		return
 	}
 	if m.reason == NoReason {
-		m.reason = Unproven
+		m.reason = why
 	}
 }
 
@@ -115,19 +125,28 @@ func (b *batch) look(i int) (err error) {
 // theirs would count, or a value be kept without one.
 func (b *batch) wanted(m *message) bool {
 	p := b.c.plan
-	if m.prefs.deny&p.objections != 0 || p.gives(&m.prefs)&p.consents != 0 {
+	if m.prefs.deny&p.objections != 0 || b.gives(m)&p.consents != 0 {
 		return true
 	}
 	if m.reason != NoReason {
 		return false
 	}
-	holds := p.unasked & b.allowed &^ m.prefs.deny
+	holds := p.unasked & b.mayKeep(m) &^ m.prefs.deny
 	for i := m.from; i < m.to; i++ {
 		if b.values[i].node.class.Purposes&holds != 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// gives returns the purposes that a message gives. What is no event gives
+// nothing, nor does one beside which a refusal may stand that cannot be read.
+func (b *batch) gives(m *message) declare.Set {
+	if m.bad || b.shared.unread {
+		return 0
+	}
+	return b.c.plan.gives(&m.prefs)
 }
 
 // Methods of choices that come with events.
@@ -140,13 +159,18 @@ const (
 
 // saying is what one message says about consent for one person.
 type saying struct {
-	token  identity.Token
-	choice consent.Choice // without purpose, state and proof
-	proof  identity.Proof
-	deny   declare.Set
-	give   declare.Set
-	act    bool
+	token   identity.Token
+	message event.ID       // zero where the client sent no id
+	choice  consent.Choice // without purpose, state, proof and time
+	at      time.Time
+	proof   identity.Proof
+	deny    declare.Set
+	give    declare.Set
+	act     bool
 }
+
+// proven reports whether the person speaks, or the shop for them.
+func (s *saying) proven() bool { return s.proof != identity.Unproven }
 
 // choosing bounds how many people's choices are made durable at once.
 const choosing = 32
@@ -184,17 +208,19 @@ func (b *batch) choose(ctx context.Context) error {
 
 // sayings lists what the messages say about consent, in their order.
 func (b *batch) sayings() (said []saying, err error) {
-	p := b.c.plan
 	for i := range b.messages {
 		m := &b.messages[i]
 		if m.prefs == (preferences{}) {
 			continue
 		}
-		choice := consent.Choice{At: time.UnixMilli(m.at).UTC(), Method: methodEvent}
+		s := saying{token: m.token, at: time.UnixMilli(m.at).UTC(), proof: m.proof, deny: m.prefs.deny, give: b.gives(m), act: m.act}
+		s.choice.Method = methodEvent
 		if m.act {
-			choice.Method = methodAct
+			s.choice.Method = methodAct
 		}
-		s := saying{token: m.token, choice: choice, proof: m.proof, deny: m.prefs.deny, give: p.gives(&m.prefs), act: m.act}
+		if !m.assigned {
+			s.message, s.choice.Message = m.id, hex.EncodeToString(m.id[:])
+		}
 		if m.known && s.deny|s.give != 0 {
 			said = append(said, s)
 		}
@@ -220,40 +246,55 @@ func (b *batch) sayings() (said []saying, err error) {
 	return said, nil
 }
 
-// say records what a saying changes.
+// say records what a saying changes. Where that is nothing it sees to it that
+// what an earlier one left is done.
 func (b *batch) say(ctx context.Context, s *saying) error {
-	var cs []consent.Choice
+	cs := b.changes(s)
+	if len(cs) > 0 && s.proven() && b.mayChoose != nil && !b.mayChoose(s.token, s.proof) {
+		return ErrTooOften
+	}
+	_, err := b.c.Choices.Record(ctx, s.token, cs)
+	if err == nil && len(cs) > 0 && !s.proven() {
+		b.c.totals.unproven.Add(1)
+	}
+	return err
+}
+
+// changes returns the choices that a saying brings. A message that comes again
+// brings none: the person may have said something else since.
+func (b *batch) changes(s *saying) (cs []consent.Choice) {
+	ended, given := b.c.Choices.Heard(s.token, s.message)
+	deny, give := s.deny&^ended, s.give&^given
 	for i := range b.c.Declaration.Purposes {
 		purpose := declare.PurposeIndex(i)
-		if !(s.deny | s.give).Has(purpose) {
+		if !(deny | give).Has(purpose) {
 			continue
 		}
 		present := b.c.Book.Present(s.token, purpose)
 		state := consent.Unset
-		if s.deny.Has(purpose) {
-			state = b.c.plan.refusal(purpose, present.State)
+		if deny.Has(purpose) {
+			// An act counts each time: it makes a preference the person's own word.
+			if s.act && s.proven() || !present.Certain(s.proven()) {
+				state = b.c.plan.refusal(purpose, present.State)
+			}
 		} else if b.mayGive(s, purpose, present) {
 			state = consent.Given
 		}
 		if state != consent.Unset {
 			c := s.choice
-			c.Purpose, c.State, c.Proof = b.c.Declaration.Purposes[i].ID, state, s.proof.String()
+			c.Purpose, c.State, c.Proof, c.At = b.c.Declaration.Purposes[i].ID, state, s.proof.String(), s.at
+			if !s.proven() {
+				c.At = time.UnixMilli(b.received).UTC() // whoever proves nothing sets no time
+			}
 			cs = append(cs, c)
 		}
 	}
-	if len(cs) == 0 {
-		return nil
-	}
-	if s.proof != identity.Unproven && b.mayChoose != nil && !b.mayChoose(s.token, s.proof) {
-		return ErrTooOften
-	}
-	_, err := b.c.Choices.Record(ctx, s.token, cs)
-	return err
+	return cs
 }
 
 // mayGive reports whether a proven true changes the present choice to given.
 func (b *batch) mayGive(s *saying, purpose declare.PurposeIndex, present consent.Present) bool {
-	newer := s.choice.At.UnixMilli() > present.At
+	newer := s.at.UnixMilli() > present.At
 	switch {
 	case present.State == consent.Unset:
 		return b.c.plan.consents.Has(purpose)

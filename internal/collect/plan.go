@@ -171,15 +171,16 @@ func first(s declare.Set) declare.PurposeIndex {
 	return declare.PurposeIndex(bits.TrailingZeros64(uint64(s)))
 }
 
-// refusal returns what a refusal makes of a present choice, Unset if nothing.
+// refusal returns what a refusal makes of a present choice, Unset if it can make
+// nothing of it.
 func (p *plan) refusal(i declare.PurposeIndex, present consent.State) consent.State {
 	switch {
-	case present == consent.Refused || present == consent.Withdrawn || present == consent.Objected:
+	case !(p.consents | p.objections).Has(i):
 		return consent.Unset
+	case present.Ended():
+		return present // said again
 	case p.objections.Has(i):
 		return consent.Objected
-	case !p.consents.Has(i):
-		return consent.Unset
 	case present == consent.Given:
 		return consent.Withdrawn
 	}

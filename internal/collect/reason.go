@@ -24,6 +24,8 @@ const (
 	UndeclaredEvent // the declaration has no such event
 	NotJoined       // group and alias join nobody
 	OtherBasis      // an import was restricted to another legal basis
+	OtherIdentifier // the declaration does not know people by this identifier for these purposes
+	BadContext      // the batch's context is no object, and may hold a refusal
 	AlreadyKept     // a message of this id was kept before
 
 	// Reasons for an event that is bad.
@@ -31,7 +33,7 @@ const (
 	UnknownType   // no type that the API has
 	NoName        // a track call without an event name
 	NoIdentity    // neither userId nor anonymousId
-	BadIdentifier // an identifier that is no string, too long or not UTF-8
+	BadIdentifier // an identifier that is no string and no whole number, too long or not UTF-8
 	BadTime       // a timestamp that is none
 	Future        // more than MaxAhead in the future
 	TooLarge      // more than MaxEvent bytes
@@ -57,12 +59,14 @@ var reasonTexts = [own][2]string{
 	UndeclaredEvent: {"undeclared_event", "the declaration has no event of this name"},
 	NotJoined:       {"not_joined", "group and alias calls are accepted and join nobody"},
 	OtherBasis:      {"other_basis", "the import is restricted to another legal basis"},
+	OtherIdentifier: {"identifier_undeclared", "the declaration does not name this identifier, or not for these purposes: see identifiers"},
+	BadContext:      {"context", "the batch's context is no object, so that a refusal in it could not be read"},
 	AlreadyKept:     {"duplicate", "a message of this id was kept before"},
 	NoObject:        {"no_object", "an event is a JSON object"},
 	UnknownType:     {"unknown_type", "the type is track, identify, page, screen, group or alias"},
 	NoName:          {"no_event", "a track call names its event"},
 	NoIdentity:      {"no_identity", "an event has a userId or an anonymousId"},
-	BadIdentifier:   {"identifier", "an identifier is a string of 1 to 512 bytes"},
+	BadIdentifier:   {"identifier", "an identifier is a string of 1 to 512 bytes, or a whole number"},
 	BadTime:         {"timestamp", "a timestamp is written as 2026-11-23T12:00:00.000Z and lies after 1970"},
 	Future:          {"future", "the event lies more than a day in the future"},
 	TooLarge:        {"too_large", "an event has at most 32 KiB"},
@@ -89,15 +93,16 @@ func (r Reason) String() string {
 
 // totals are the counters behind Counts.
 type totals struct {
-	requests, rejected, events, kept, records, values atomic.Uint64
-	notKept, dropped                                  [reasons]atomic.Uint64
+	requests, rejected, events, kept, records, values, unproven atomic.Uint64
+	notKept, dropped                                            [reasons]atomic.Uint64
 }
 
 // Counts returns the totals since the collector was made: "requests" (bodies and
 // imports), "rejected" (bodies that failed as a whole), "events" (messages in
 // the others), "kept" (messages of which something was kept), "records" (sealed
-// pieces made durable), "values" (declared values in them), and by the code of
-// the reason "event:<code>" (messages of which nothing was kept) and
+// pieces made durable), "values" (declared values in them), "unproven_refusals"
+// (people of whom something was suspended by somebody who proved nothing), and by
+// the code of the reason "event:<code>" (messages of which nothing was kept) and
 // "field:<code>" (values dropped). No name that a client made up is among the
 // keys, so their number is bounded.
 func (c *Collector) Counts() map[string]uint64 {
@@ -105,6 +110,7 @@ func (c *Collector) Counts() map[string]uint64 {
 	out := map[string]uint64{
 		"requests": t.requests.Load(), "rejected": t.rejected.Load(), "events": t.events.Load(),
 		"kept": t.kept.Load(), "records": t.records.Load(), "values": t.values.Load(),
+		"unproven_refusals": t.unproven.Load(),
 	}
 	for r := range reasons {
 		if n := t.notKept[r].Load(); n > 0 {

@@ -23,11 +23,12 @@ func (b *batch) walk(m *message, root *node, raw string) {
 }
 
 // context reads what the message's context says about consent, and its declared
-// values where the message is an event that may hold some.
+// values where the message is an event that may hold some. What is no event
+// refuses and gives nothing.
 func (b *batch) context(m *message) {
 	c := cursor{s: m.ctx}
-	if c.kind() != '{' || m.bad && m.reason != NoName && m.reason != UnknownType {
-		return // what is not read in order is not read at all
+	if c.kind() != '{' {
+		return
 	}
 	b.preferences(&m.prefs, cursor{s: m.ctx})
 	if m.plan != nil {
@@ -47,6 +48,15 @@ func (b *batch) preferences(q *preferences, c cursor) {
 			c.skip()
 		}
 	}
+}
+
+// denials returns what a context refuses.
+func (b *batch) denials(raw string) declare.Set {
+	var q preferences
+	if c := (cursor{s: raw}); c.kind() == '{' {
+		b.preferences(&q, c)
+	}
+	return q.deny
 }
 
 // read reads the value that belongs at n.
@@ -76,7 +86,9 @@ func (b *batch) object(m *message, n *node, c *cursor, index uint16) {
 		key := c.key()
 		child := n.members[key]
 		if child == nil {
-			b.undeclaredAt(m, n, key)
+			if n != b.c.plan.context || !ofProtocol(key) {
+				b.undeclaredAt(m, n, key)
+			}
 			c.skip()
 			continue
 		}
@@ -89,6 +101,12 @@ func (b *batch) object(m *message, n *node, c *cursor, index uint16) {
 		*word |= bit
 		b.read(m, child, c, index)
 	}
+}
+
+// ofProtocol reports whether a name of the context is read elsewhere: what it says
+// about consent, and the proofs of who speaks.
+func ofProtocol(key string) bool {
+	return key == "consent" || key == "consentManagement" || key == "accord"
 }
 
 func (b *batch) list(m *message, n *node, c *cursor) {

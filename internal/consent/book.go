@@ -11,19 +11,51 @@ import (
 type Present struct {
 	State     State
 	Synthetic bool
-	// Since is the sequence of the choice from which an unbroken consent runs.
-	// A record admitted under an earlier sequence is not covered: what came
-	// before a consent never follows it.
+	// Doubtful is a choice of which nobody knows whether it is durable: it is in
+	// force and may be gone after a restart, so it must be said again.
+	Doubtful bool
+	// Suspended is an end that nobody proved, of what held until then: the gate is
+	// closed, and what was kept waits for the person's own word until Until.
+	Suspended bool
+	// Since is the sequence of the choice from which an unbroken consent runs, or
+	// ran when it was suspended. A record admitted under an earlier sequence is not
+	// covered: what came before a consent never follows it.
 	Since uint64
 	// At is when the person made the choice that Since names, in Unix
 	// milliseconds; an event older than it is not covered. 0 is no limit: the
-	// purpose held before the person said anything.
+	// purpose held before the person said anything. Of an end it is the latest
+	// time that was claimed; no choice that gives and is older counts.
 	At int64
-	// Until is when the consent expires, in Unix milliseconds; 0 is never.
+	// Until is when the consent expires, or the suspension of one ends, in Unix
+	// milliseconds; 0 is never.
 	Until int64
 	// Last is the sequence of the newest choice about this purpose.
 	Last uint64
+	// Held is the At of what was suspended.
+	Held int64
 }
+
+// Suspension is how long what an unproven end closed waits for the person's own
+// word before it is destroyed.
+const Suspension = 30 * 24 * time.Hour
+
+// Certain reports whether the purpose is ended and saying so again would change
+// nothing: the end is durable and, to somebody who proved to be the person,
+// final.
+func (p *Present) Certain(proven bool) bool {
+	return p.State.Ended() && !p.Doubtful && !(proven && p.Suspended)
+}
+
+// Over reports whether what was kept for the purpose alone is to be destroyed at
+// now: it was ended, or it has run out.
+func (p *Present) Over(now time.Time) bool {
+	if p.Suspended || p.State == Given {
+		return p.lapsed(millis(now))
+	}
+	return p.State.Ended()
+}
+
+func (p *Present) lapsed(now int64) bool { return p.Until != 0 && now >= p.Until }
 
 // Book holds the present choices of everybody. It is safe for concurrent use:
 // when Apply has returned, no later read sees the older choice.
@@ -59,23 +91,35 @@ func (b *Book) Apply(r Record) {
 	}
 	head.sequence = r.Sequence
 	s.touch(head)
-	for _, c := range r.Choices {
-		i, ok := b.declaration.Purpose(c.Purpose)
-		if !ok {
-			continue
+	fold(presents, b.declaration, &r)
+}
+
+// Fold returns what one person's durable records put into force, in their order.
+func Fold(d *declare.Declaration, rs []Record) []Present {
+	presents := make([]Present, len(d.Purposes))
+	for i := range rs {
+		fold(presents, d, &rs[i])
+	}
+	return presents
+}
+
+func fold(presents []Present, d *declare.Declaration, r *Record) {
+	for i := range r.Choices {
+		if p, ok := d.Purpose(r.Choices[i].Purpose); ok {
+			presents[p] = after(presents[p], &r.Choices[i], r, &d.Purposes[p])
 		}
-		presents[i] = after(presents[i], c, r, &b.declaration.Purposes[i])
 	}
 }
 
 // Doubt puts into force what narrows in a record that may be durable or not: the
-// log did not say. What widens waits for certainty. The next record of the
-// person, or the next start, settles it.
+// log did not say. What widens waits for certainty. The next choice about the
+// purpose, or the next start, settles it; until then it is Doubtful.
 func (b *Book) Doubt(r Record) {
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range r.Choices {
+	for j := range r.Choices {
+		c := &r.Choices[j]
 		i, ok := b.declaration.Purpose(c.Purpose)
 		if !ok || c.State == Given || !narrowable(b.declaration.Purposes[i].Basis) {
 			continue
@@ -83,33 +127,61 @@ func (b *Book) Doubt(r Record) {
 		head, presents := s.person(&r.Token)
 		s.touch(head)
 		r.Sequence = head.sequence + 1 // wherever it lies, it is later than what was applied
-		presents[i] = after(presents[i], c, r, &b.declaration.Purposes[i])
+		presents[i] = after(presents[i], c, &r, &b.declaration.Purposes[i])
+		presents[i].Doubtful = true
 	}
 }
 
 // after returns what a choice makes of the one before it.
-func after(old Present, c Choice, r Record, purpose *declare.Purpose) Present {
+func after(old Present, c *Choice, r *Record, purpose *declare.Purpose) Present {
 	now := Present{State: c.State, Synthetic: c.Synthetic, Since: r.Sequence, At: c.At.UnixMilli(), Last: r.Sequence}
+	held := unbroken(&old, r, purpose.Basis)
 	if c.State != Given {
+		// Old news moves no mark back: else a stale yes would revive what was ended
+		// after it.
+		now.At = max(now.At, old.At)
+		if held && c.Unproven() {
+			now.suspend(&old, r.Accepted)
+		}
 		return now
 	}
 	if !purpose.Valid.IsZero() {
 		now.Until = purpose.Valid.After(c.At).UnixMilli()
 	}
-	if unbroken(old, r, purpose.Basis) {
+	if held {
 		// The first time stands: a renewal that claims an earlier one widens
 		// nothing.
-		now.Since, now.At = old.Since, old.At
+		now.Since, now.At = old.Since, old.from()
 	}
 	return now
 }
 
+// suspend makes an end one that nobody proved. Whatever it closed would have run
+// out by itself still does.
+func (p *Present) suspend(old *Present, accepted time.Time) {
+	p.Suspended, p.Since, p.Held = true, old.Since, old.from()
+	p.Until = accepted.Add(Suspension).UnixMilli()
+	if old.Until != 0 {
+		p.Until = min(p.Until, old.Until)
+	}
+}
+
+// from returns the time from which a consent covers, or did when it was
+// suspended.
+func (p *Present) from() int64 {
+	if p.Suspended {
+		return p.Held
+	}
+	return p.At
+}
+
 // unbroken reports whether a purpose held until the record, so that what was
-// kept before it stays covered: a consent that is renewed before it lapsed, or a
-// yes to what held without one, which takes nothing away.
-func unbroken(old Present, r Record, basis declare.Basis) bool {
-	if old.State == Given {
-		return old.Until == 0 || r.Accepted.UnixMilli() < old.Until
+// kept before it stays covered: a consent that is renewed before it lapsed, one
+// whose end nobody proved, or a yes to what held without one, which takes nothing
+// away.
+func unbroken(old *Present, r *Record, basis declare.Basis) bool {
+	if old.State == Given || old.Suspended {
+		return !old.lapsed(r.Accepted.UnixMilli())
 	}
 	return holdsUnasked(basis) && old.Last == 0
 }
@@ -182,6 +254,15 @@ func (b *Book) Holding(t identity.Token, now time.Time) (s declare.Set) {
 	return s
 }
 
+// Lapsed returns the people of whom a consent, or the suspension of one, has run
+// out at now.
+func (b *Book) Lapsed(now time.Time) (out []identity.Token) {
+	for i := range b.shards {
+		out = b.shards[i].lapsed(out, millis(now))
+	}
+	return out
+}
+
 // Count returns how many people have made a choice.
 func (b *Book) Count() (n int) {
 	for i := range b.shards {
@@ -199,7 +280,7 @@ func (b *Book) Count() (n int) {
 func holds(basis declare.Basis, p Present, now int64) Reason {
 	switch p.State {
 	case Given:
-		if p.Until != 0 && now >= p.Until {
+		if p.lapsed(now) {
 			return DeniedExpired
 		}
 		return Allowed

@@ -61,6 +61,10 @@ func ParseState(s string) (State, bool) {
 	return Unset, false
 }
 
+// Ended reports whether the person ended the purpose. A state that a later
+// Accord wrote counts as an end.
+func (s State) Ended() bool { return s != Unset && s != Given }
+
 // Choice is what a person said about one purpose.
 type Choice struct {
 	Purpose declare.PurposeID `json:"purpose"`
@@ -78,7 +82,13 @@ type Choice struct {
 	Synthetic bool `json:"synthetic,omitempty"`
 	// Proof is how the speaker proved to be the person.
 	Proof string `json:"proof,omitempty"`
+	// Message is the keyed HMAC of the id of the message that brought the choice,
+	// in hexadecimal, or "".
+	Message string `json:"message,omitempty"`
 }
+
+// Unproven reports whether whoever chose did not prove to be the person.
+func (c *Choice) Unproven() bool { return c.Proof == identity.Unproven.String() }
 
 // Record is one message of the choice stream: what one person said at once.
 type Record struct {

@@ -243,7 +243,8 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 }
 
 // Still returns those of the purposes under which a record was admitted that
-// hold for it now: what a fold may keep and a view may show.
+// hold for it now, or wait for the person's own word: what a fold may keep. What
+// a view may show is the grant's to say.
 func (g *Gate) Still(t identity.Token, admitted declare.Set, sequence uint64, now time.Time) (s declare.Set) {
 	sh := g.book.shard(t)
 	sh.mu.RLock()
@@ -262,12 +263,20 @@ func (g *Gate) Still(t identity.Token, admitted declare.Set, sequence uint64, no
 		if presents != nil {
 			present = presents[i]
 		}
-		if narrowable(basis) && (holds(basis, present, ms) != Allowed || present.State == Given && sequence < present.Since) {
-			continue
+		if !narrowable(basis) || keeps(basis, &present, sequence, ms) {
+			s = s.With(p)
 		}
-		s = s.With(p)
 	}
 	return s
+}
+
+// keeps reports whether what was admitted under a sequence may be kept at now, in
+// Unix milliseconds.
+func keeps(basis declare.Basis, p *Present, sequence uint64, now int64) bool {
+	if p.Suspended {
+		return !p.lapsed(now) && sequence >= p.Since
+	}
+	return holds(basis, *p, now) == Allowed && (p.State != Given || sequence >= p.Since)
 }
 
 // Why returns for each purpose of the declaration why it holds or does not for

@@ -412,3 +412,97 @@ func TestReasonsHaveWords(t *testing.T) {
 		}
 	}
 }
+
+// TestMarks: an old end moves no mark back, so what gives and lies between is
+// still old news.
+func TestMarks(t *testing.T) {
+	d := newDesk(t)
+	day := func(n int) time.Time { return noon.AddDate(0, 0, n) }
+	say := func(sequence uint64, s State, at time.Time) Present {
+		d.book.Apply(Record{Token: ann, Sequence: sequence, Accepted: noon, Choices: []Choice{{Purpose: "consent", State: s, At: at}}})
+		return d.book.Present(ann, d.purpose("consent"))
+	}
+	say(1, Given, day(-60))
+	say(2, Withdrawn, day(-1))
+	if p := say(3, Refused, day(-50)); p.At != day(-1).UnixMilli() || p.State != Refused {
+		t.Errorf("%+v", p)
+	}
+	if p := say(4, Given, day(0)); p.At != day(0).UnixMilli() || p.Since != 4 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestDoubtful: an end that may not be durable is in force and must be said again.
+func TestDoubtful(t *testing.T) {
+	d := newDesk(t)
+	d.say(1, "consent", Given, noon)
+	withdrawal := Record{Token: ann, Accepted: noon, Choices: []Choice{{Purpose: "consent", State: Withdrawn, At: noon}}}
+	d.book.Doubt(withdrawal)
+	p := d.book.Present(ann, d.purpose("consent"))
+	if _, r := d.ask("consent", noon); r != DeniedWithdrawn || !p.Doubtful || p.Certain(false) || p.Certain(true) {
+		t.Errorf("%v, %+v", r, p)
+	}
+	d.say(2, "opt_out", Objected, noon)
+	if p := d.book.Present(ann, d.purpose("consent")); !p.Doubtful {
+		t.Error("a choice about something else made it certain")
+	}
+	d.say(3, "consent", Withdrawn, noon)
+	if p := d.book.Present(ann, d.purpose("consent")); p.Doubtful || !p.Certain(false) || !p.Certain(true) {
+		t.Errorf("said again: %+v", p)
+	}
+}
+
+// TestSuspended: an end that nobody proved closes the gate and ends nothing for
+// good until the person speaks or the suspension is over.
+func TestSuspended(t *testing.T) {
+	day := func(n int) time.Time { return noon.AddDate(0, 0, n) }
+	for _, c := range []struct {
+		name    string
+		purpose declare.PurposeID
+		given   bool // at noon
+		after   *Choice
+		now     time.Time
+		over    bool
+		lapsed  int
+		covered bool // whether a grant covers what was kept before the end
+	}{
+		{name: "it waits", purpose: "consent", given: true, now: day(29)},
+		{name: "for a month", purpose: "consent", given: true, now: day(31), over: true, lapsed: 1},
+		{name: "no longer than the consent", purpose: "short", given: true, now: day(30), over: true, lapsed: 1},
+		{name: "an objection that nobody proved", purpose: "opt_out", now: day(29)},
+		{name: "of what never held there is nothing to keep", purpose: "consent", now: day(1), over: true},
+		{name: "a proven yes lifts it", purpose: "consent", given: true, after: &Choice{State: Given, At: day(2)}, now: day(3), covered: true},
+		{name: "also an objection", purpose: "opt_out", after: &Choice{State: Given, At: day(2)}, now: day(3), covered: true},
+		{name: "a proven yes that comes too late", purpose: "consent", given: true, after: &Choice{State: Given, At: day(40)}, now: day(41)},
+		{name: "a proven no ends it", purpose: "consent", given: true, after: &Choice{State: Withdrawn, At: day(2)}, now: day(2), over: true},
+		{name: "another unproven no changes nothing", purpose: "consent", given: true, after: &Choice{State: Refused, At: day(20), Proof: "unproven"}, now: day(31), over: true, lapsed: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDesk(t)
+			if c.given {
+				d.say(1, c.purpose, Given, noon)
+			}
+			d.book.Apply(Record{Token: ann, Sequence: 2, Accepted: day(1), Choices: []Choice{{Purpose: c.purpose, State: Withdrawn, At: day(1), Proof: "unproven"}}})
+			if _, r := d.ask(c.purpose, day(1)); r != DeniedWithdrawn {
+				t.Fatalf("the gate says %v", r)
+			}
+			if c.after != nil {
+				c.after.Purpose = c.purpose
+				d.book.Apply(Record{Token: ann, Sequence: 3, Accepted: c.after.At, Choices: []Choice{*c.after}})
+			}
+			p := d.book.Present(ann, d.purpose(c.purpose))
+			if p.Over(c.now) != c.over {
+				t.Errorf("over: %v; %+v", !c.over, p)
+			}
+			if got := d.book.Lapsed(c.now); len(got) != c.lapsed {
+				t.Errorf("lapsed of %v, want %d people", got, c.lapsed)
+			}
+			if still := d.gate.Still(ann, declare.Set(0).With(d.purpose(c.purpose)), 1, c.now) != 0; still != (p.Suspended && !c.over || c.covered) {
+				t.Errorf("a fold may keep what was there before: %v", still)
+			}
+			if grant, _ := d.ask(c.purpose, c.now); grant.Covers(d.all, 0xffff, 1, noon.UnixMilli()) != c.covered {
+				t.Errorf("what was kept before is covered: %v", !c.covered)
+			}
+		})
+	}
+}

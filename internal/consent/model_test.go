@@ -77,14 +77,43 @@ func (m *model) covers(who identity.Token, p int, sequence uint64, moment time.T
 	if len(list) == 0 {
 		return true
 	}
-	first := len(list) - 1
-	for first > 0 && list[first-1].choice.State == Given && list[first].accepted.Before(m.ends(p, list[first-1])) {
-		first--
-	}
-	if first == 0 && m.purposes[p].Basis != declare.Consent {
+	first := m.first(p, list, len(list)-1)
+	if first < 0 {
 		return true // a yes to what held anyway
 	}
 	return sequence >= list[first].sequence && !moment.Before(list[first].choice.At)
+}
+
+// first returns the place of the yes from which the one at i runs unbroken, -1 if
+// that is from before anything was said. Ends that nobody proved break nothing if
+// the yes after them comes in time.
+func (m *model) first(p int, list []said, i int) int {
+	before := i - 1
+	for before >= 0 && list[before].choice.State != Given && list[before].choice.Unproven() {
+		before--
+	}
+	switch {
+	case before >= 0 && list[before].choice.State != Given:
+		return i
+	case before < 0 && m.purposes[p].Basis == declare.Consent:
+		return i
+	}
+	ends := time.UnixMilli(1 << 50)
+	if before >= 0 {
+		ends = m.ends(p, list[before])
+	}
+	for _, s := range list[before+1 : i+1] {
+		if !s.accepted.Before(ends) {
+			return i
+		}
+		if until := s.accepted.Add(Suspension); s.choice.State != Given && until.Before(ends) {
+			ends = until
+		}
+	}
+	if before < 0 {
+		return -1
+	}
+	return m.first(p, list, before)
 }
 
 // pending is a grant that was given, and what must hold for its release.
@@ -169,6 +198,7 @@ func (m *machine) record(t *rapid.T) Record {
 			Purpose: rapid.SampledFrom(m.declaration.Purposes).Draw(t, "purpose").ID,
 			State:   State(rapid.SampledFrom([]int{1, 1, 1, 2, 3, 4, 9}).Draw(t, "state")),
 			At:      m.now.Add(-back),
+			Proof:   rapid.SampledFrom([]string{"", "unproven"}).Draw(t, "proof"),
 		})
 	}
 	return r

@@ -157,6 +157,24 @@ func (s *shard) newPlace() uint32 {
 	return s.placed
 }
 
+// lapsed appends the people of whom something has run out at now.
+func (s *shard) lapsed(out []identity.Token, now int64) []identity.Token {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, o := range s.slots {
+		if o.place == 0 {
+			continue
+		}
+		for i := range s.choices(o.place) {
+			if s.choices(o.place)[i].lapsed(now) {
+				out = append(out, s.head(o.place).token)
+				break
+			}
+		}
+	}
+	return out
+}
+
 // remove takes a person out and wipes what they said. What follows in the run
 // of slots moves up, so that nobody is lost behind a gap.
 func (s *shard) remove(t *identity.Token) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"accord/internal/identity"
 )
 
 // className is what a ClassID is the hash of. It names the purposes and not
@@ -83,6 +85,7 @@ func (d *Declaration) indexNames() {
 		fields:     make(map[NameID]*Field),
 		attributes: byPath(d.Attributes),
 		context:    byPath(d.Context),
+		identifies: make(map[identity.Kind]Set, len(d.Identifiers)),
 	}
 	for i := range d.Purposes {
 		p := &d.Purposes[i]
@@ -90,6 +93,12 @@ func (d *Declaration) indexNames() {
 		d.index.categories[string(p.ID)] = d.index.categories[string(p.ID)].With(PurposeIndex(i))
 		for _, c := range p.Categories {
 			d.index.categories[c] = d.index.categories[c].With(PurposeIndex(i))
+		}
+	}
+	for i := range d.Identifiers {
+		id := &d.Identifiers[i]
+		for _, p := range id.Purposes {
+			d.index.identifies[id.Kind] = d.index.identifies[id.Kind].With(d.index.purposes[p])
 		}
 	}
 	for i := range d.Events {

@@ -2,8 +2,9 @@
 // collects about people and why.
 //
 // The file (accord.yaml) names the controller, the purposes with their legal
-// basis and their text in plain words, and every attribute and event field with
-// its category, purposes, retention and sensitivity. [Parse] reads it strictly:
+// basis and their text in plain words, the identifiers by which people may be
+// known, and every attribute and event field with its category, purposes,
+// retention and sensitivity. [Parse] reads it strictly:
 // an unknown key, a purpose without a text, a field without a purpose or a
 // retention is an error that names the line. What is not declared is not kept.
 //
@@ -46,6 +47,7 @@ type Declaration struct {
 
 	Controllers []ControllerInfo // at least one; the first is the default
 	Purposes    []Purpose        // sorted by ID; a Set's bit i is Purposes[i]
+	Identifiers []Identifier     // how people may be known, sorted by Kind
 	Attributes  []Field          // traits of a person, sorted by Path
 	Events      []Event          // sorted by Name
 	Context     []Field          // fields below "context" that any event may keep, sorted by Path
@@ -174,6 +176,16 @@ type Field struct {
 	Class       *Class // derived
 }
 
+// Identifier is a sort of id by which people may be known. What is not declared
+// finds nobody. The id itself is never kept: it is found again by a keyed HMAC.
+type Identifier struct {
+	Kind      identity.Kind
+	Category  string      // what sort of data it is
+	Purposes  []PurposeID // for which of them a person may be known by it
+	Retention Period
+	Text      string // plain words for the notice
+}
+
 // Action is what an event means to a profile.
 type Action uint8
 
@@ -250,6 +262,7 @@ type index struct {
 	attributes map[string]*Field
 	context    map[string]*Field
 	classes    map[ClassID]*Class
+	identifies map[identity.Kind]Set
 }
 
 // Purpose returns the position of a purpose.
@@ -303,6 +316,10 @@ func (d *Declaration) Class(id ClassID) (*Class, bool) {
 	c, ok := d.index.classes[id]
 	return c, ok
 }
+
+// Identifies returns the purposes for which a person may be known by a sort of
+// identifier; none where it is not declared.
+func (d *Declaration) Identifies(k identity.Kind) Set { return d.index.identifies[k] }
 
 // Controller returns the default controller.
 func (d *Declaration) Controller() identity.Controller { return d.Controllers[0].ID }

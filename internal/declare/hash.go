@@ -15,6 +15,7 @@ type canonical struct {
 	Receipts    Period
 	ShopKeys    []string
 	Purposes    []canonicalPurpose
+	Identifiers []canonicalIdentifier
 	Attributes  []canonicalField
 	Context     []canonicalField
 	Events      []canonicalEvent
@@ -28,6 +29,14 @@ type canonicalPurpose struct {
 	Categories []string
 	Engines    []string
 	Valid      Period
+}
+
+type canonicalIdentifier struct {
+	Kind      string
+	Category  string
+	Purposes  []PurposeID
+	Retention Period
+	Text      string
 }
 
 type canonicalField struct {
@@ -58,6 +67,10 @@ func (d *Declaration) hash() string {
 			ID: p.ID, Basis: p.Basis, Text: p.Text, Receipt: p.Receipt.String(),
 			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid,
 		})
+	}
+	for i := range d.Identifiers {
+		id := &d.Identifiers[i]
+		c.Identifiers = append(c.Identifiers, canonicalIdentifier{id.Kind.String(), id.Category, id.Purposes, id.Retention, id.Text})
 	}
 	for i := range d.Events {
 		e := &d.Events[i]

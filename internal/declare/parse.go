@@ -32,7 +32,7 @@ func Parse(name string, b []byte) (*Declaration, error) {
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	top := s.object(root, "the declaration",
-		"version", "controller", "receipts", "shop_keys", "purposes", "attributes", "events", "context")
+		"version", "controller", "receipts", "shop_keys", "purposes", "identifiers", "attributes", "events", "context")
 	if top == nil {
 		return
 	}
@@ -44,6 +44,9 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	}
 	purposes := s.purposes(root, top["purposes"], d)
 	f := fields{source: s, purposes: purposes, names: map[NameID]name{}}
+	if n := top["identifiers"]; n != nil {
+		f.identifiers(n, d)
+	}
 	if n := top["attributes"]; n != nil {
 		d.Attributes = f.section(n, "attributes", traitPrefix, true)
 	}
@@ -268,6 +271,33 @@ func (f *fields) events(n *yaml.Node, d *Declaration) {
 	slices.SortFunc(d.Events, func(a, b Event) int { return cmp.Compare(a.Name, b.Name) })
 }
 
+// identifiers reads how people may be known.
+func (f *fields) identifiers(n *yaml.Node, d *Declaration) {
+	for _, e := range f.entries(n, "identifiers") {
+		var id Identifier
+		switch e.key {
+		case identity.UserID.String():
+			id.Kind = identity.UserID
+		case identity.AnonymousID.String():
+			id.Kind = identity.AnonymousID
+		default:
+			f.fault(e.at, "identifiers has no key %s; its keys are: %s, %s", quote(e.key), identity.UserID, identity.AnonymousID)
+			continue
+		}
+		what := "the identifier " + quote(e.key)
+		m := f.object(e.value, what, "category", "purposes", "retention", "text")
+		if m == nil {
+			continue
+		}
+		id.Category, _ = f.need(e.at, m, what, "category")
+		id.Text, _ = f.need(e.at, m, what, "text")
+		id.Retention = f.period(e.at, m, what, "retention")
+		id.Purposes = f.fieldPurposes(e.at, m["purposes"], what)
+		d.Identifiers = append(d.Identifiers, id)
+	}
+	slices.SortFunc(d.Identifiers, func(a, b Identifier) int { return cmp.Compare(a.Kind, b.Kind) })
+}
+
 // section reads a mapping of paths to fields, whose names begin with prefix.
 // Only what is said of a person as a whole may be empty.
 func (f *fields) section(n *yaml.Node, what, prefix string, mayBeEmpty bool) []Field {
@@ -319,13 +349,13 @@ func (f *fields) field(e entry) Field {
 	if n := m["text"]; n != nil {
 		field.Text, _ = f.text(n, "text of "+what)
 	}
-	field.Purposes = f.fieldPurposes(e, m["purposes"], what)
+	field.Purposes = f.fieldPurposes(e.at, m["purposes"], what)
 	return field
 }
 
-func (f *fields) fieldPurposes(e entry, n *yaml.Node, what string) (out []PurposeID) {
+func (f *fields) fieldPurposes(at, n *yaml.Node, what string) (out []PurposeID) {
 	if n == nil {
-		f.fault(e.at, "%s has no purposes: say what it is kept for, or leave it out", what)
+		f.fault(at, "%s has no purposes: say what it is kept for, or leave it out", what)
 		return nil
 	}
 	list := f.list(n, "purposes of "+what)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"accord/internal/identity"
 )
 
 // small is the smallest declaration with one of everything; the table of faults
@@ -55,6 +57,12 @@ context:
     category: device
     purposes: [taste]
     retention: 13 months
+identifiers:
+  user_id:
+    category: account
+    purposes: [orders]
+    retention: 6 years
+    text: Your account's number
 `
 
 func mustParse(t testing.TB, text string) *Declaration {
@@ -141,6 +149,13 @@ func TestParseNamesTheLineOfEveryFault(t *testing.T) {
 		{"no time at all", "retention: 13 months", "retention: 0 days", 40, "from 1 day to 100 years"},
 		{"too long a time", "retention: 13 months", "retention: 101 years", 40, "from 1 day to 100 years"},
 		{"unknown sensitivity", "    category: contact", "    category: contact\n    sensitivity: secret", 24, "it can be: ordinary, special"},
+		{"unknown identifier", "  user_id:", "  shoe_size:", 42, `identifiers has no key "shoe_size"; its keys are: user_id, anonymous_id`},
+		{"unknown key of an identifier", "    category: account", "    type: account", 43, `the identifier "user_id" has no key "type"`},
+		{"identifier without retention", "    retention: 6 years\n", "", 42, `the identifier "user_id" has no retention`},
+		{"identifier without text", "    text: Your account's number\n", "", 42, `the identifier "user_id" has no text`},
+		{"identifier without purposes", "    purposes: [orders]\n    retention: 6 years", "    retention: 6 years", 42, `the identifier "user_id" has no purposes`},
+		{"identifier with an unknown purpose", "[orders]\n    retention: 6 years", "[spying]\n    retention: 6 years", 44, `names the purpose "spying"`},
+		{"identifiers as a list", "  user_id:", "  - user_id:", 42, "identifiers must be a list of keys"},
 		{"unknown action", "action: purchase", "action: rob", 28, "it can be: view, cart, purchase, like, dislike"},
 		{"action without a product", "type: item", "type: string", 27, "no field of type item"},
 		{"event without fields", "    fields:\n      id:\n        type: item\n        category: purchase\n        purposes: [orders, taste]\n        retention: 24 months\n", "", 27, `the event "Bought" has no fields`},
@@ -292,6 +307,9 @@ func TestParseReadsWhatIsDeclared(t *testing.T) {
 			t.Error("something undeclared was found (promise 4)")
 		}
 	}
+	if orders, _ := d.Purpose("orders"); d.Identifies(identity.UserID) != Set(0).With(orders) || d.Identifies(identity.AnonymousID) != 0 {
+		t.Errorf("identifiers %+v", d.Identifiers)
+	}
 	if d.Controller() != "shop" || d.ReceiptRetention.String() != "3 years" {
 		t.Errorf("controller %q, receipts %v", d.Controller(), d.ReceiptRetention)
 	}
@@ -363,7 +381,7 @@ func TestHashIsOfWhatIsSaidAndNotOfHow(t *testing.T) {
 	}
 	for old, new := range map[string]string{
 		"text: To suggest": "text: To offer", "36 months": "37 months", "category: device": "category: thing", "receipt: before": "receipt: after",
-		"[ads]": "[ad]", "[recommend]": "[price]", "action: purchase": "action: cart", "country: DE": "country: FR", "type: string": "type: time", "  email:": "  mail:",
+		"[ads]": "[ad]", "[recommend]": "[price]", "action: purchase": "action: cart", "country: DE": "country: FR", "type: string": "type: time", "6 years": "7 years", "Your account's": "Your", "  email:": "  mail:",
 	} {
 		if mustParse(t, strings.Replace(small, old, new, 1)).Hash == want {
 			t.Errorf("%q for %q did not change the hash", new, old)

@@ -20,6 +20,9 @@ func describe(d *Declaration) string {
 		p := &d.Purposes[i]
 		fmt.Fprintf(&b, "purpose %s basis=%s receipt=%s valid=%q engines=%v\n", p.ID, p.Basis, p.Receipt, p.Valid, p.Engines)
 	}
+	for _, id := range d.Identifiers {
+		fmt.Fprintf(&b, "identifier %s %s %v %s\n", id.Kind, id.Category, id.Purposes, id.Retention)
+	}
 	for i := range d.Classes {
 		c := &d.Classes[i]
 		fmt.Fprintf(&b, "class %08x %v %s\n", uint32(c.ID), names(d, c.Purposes), c.Retention)
@@ -65,6 +68,9 @@ func TestTemplateSpeaksToCustomers(t *testing.T) {
 	var texts []string
 	for i := range d.Purposes {
 		texts = append(texts, d.Purposes[i].Text)
+	}
+	for _, id := range d.Identifiers {
+		texts = append(texts, id.Text)
 	}
 	d.eachField(func(f *Field) { texts = append(texts, f.Text) })
 	for _, text := range texts {

@@ -114,6 +114,26 @@ func (l *Log) ChoicesAt(ctx context.Context, sequences []uint64, fn func(event.C
 	return nil
 }
 
+// DeleteChoice removes one message from the choice stream and overwrites it on
+// disk. That it is gone already is no error.
+func (l *Log) DeleteChoice(ctx context.Context, sequence uint64) error {
+	if err := l.enter(&l.writers); err != nil {
+		return err
+	}
+	defer l.writers.Done()
+	ctx, cancel := l.within(ctx)
+	defer cancel()
+	handle, err := l.handle(ctx, choiceStream)
+	if err != nil {
+		return err
+	}
+	err = handle.SecureDeleteMsg(ctx, sequence)
+	if _, gone := l.get(ctx, choiceStream, sequence); err != nil && !errors.Is(gone, ErrNotFound) {
+		return fmt.Errorf("delete choice %d: %w", sequence, err)
+	}
+	return nil
+}
+
 func appendChoice(b []byte, m *event.ChoiceMessage) []byte {
 	b = append(b, choiceVersion)
 	b = append(b, m.Token[:]...)

@@ -30,8 +30,9 @@
 //   - Once. A publish that is retried carries the same message id and is stored
 //     once.
 //   - Retention. A frame carries its class's retention as its time to live and
-//     leaves the log when that is over. Choices never expire here: an objection
-//     that was forgotten would widen what may be done.
+//     leaves the log when that is over. Choices never expire by themselves: an
+//     objection that was forgotten would widen what may be done. Package choices
+//     deletes those on which nothing stands any more.
 //   - Bounds. Bytes and records that wait are bounded ([ErrBusy]); nothing waits
 //     longer than [Patience] for a server that does not answer; a disk is never
 //     filled to its last byte ([ErrFull]), since JetStream stops for good there.

@@ -21,6 +21,7 @@ package identity
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"hash"
@@ -129,15 +130,35 @@ func NewHasher(key []byte) *Hasher {
 func (h *Hasher) Lookup(id Identifier) Lookup { return Lookup(h.sum(byte(id.Kind), id.Value, "")) }
 
 // Message returns the identity of a message that source sent as messageID: the
-// same HMAC under a separate prefix. De-duplication and record ids use it, so
-// an id that a client chose never reaches a disk.
-func (h *Hasher) Message(source, messageID string) [16]byte { return h.sum('m', source, messageID) }
+// same HMAC under separate prefixes. De-duplication and record ids use it, so an
+// id that a client chose never reaches a disk.
+//
+// The shop's own messages are one space of ids, those of each person who was
+// proved with a public key another, and those of whom nobody proved a third: a
+// visitor cannot use up the ids of somebody else's messages.
+func (h *Hasher) Message(source string, proof Proof, who Identifier, messageID string) [16]byte {
+	switch proof {
+	case ByServer:
+		return h.sum('m', source, "", messageID)
+	case ByShop:
+		return h.sum('u', source, who.Value, messageID)
+	case ByVisitor:
+		return h.sum('v', source, who.Value, messageID)
+	}
+	return h.sum('?', source, "", messageID)
+}
 
-func (h *Hasher) sum(prefix byte, a, b string) (out [16]byte) {
+// sum returns the HMAC over a prefix and parts. The length of each part but the
+// last keeps ("ab","c") apart from ("a","bc").
+func (h *Hasher) sum(prefix byte, parts ...string) (out [16]byte) {
 	m := h.macs.Get().(*mac)
-	// The length of the first part keeps ("ab","c") apart from ("a","bc").
-	m.in = append(m.in[:0], prefix, byte(len(a)>>24), byte(len(a)>>16), byte(len(a)>>8), byte(len(a)))
-	m.in = append(append(m.in, a...), b...)
+	m.in = append(m.in[:0], prefix)
+	for i, part := range parts {
+		if i < len(parts)-1 {
+			m.in = binary.BigEndian.AppendUint32(m.in, uint32(len(part)))
+		}
+		m.in = append(m.in, part...)
+	}
 	m.hash.Reset()
 	m.hash.Write(m.in)
 	copy(out[:], m.hash.Sum(m.sum[:0]))

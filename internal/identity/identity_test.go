@@ -21,7 +21,8 @@ func TestLookupsAreDurable(t *testing.T) {
 		{h.Lookup(Identifier{UserID, "42"}), lookupUser42},
 		{h.Lookup(Identifier{AnonymousID, "42"}), lookupAnonymous42},
 		{h.Lookup(Identifier{Email, "ann@example.com"}), lookupEmail},
-		{h.Message("web", "m-1"), lookupMessage},
+		{h.Message("web", ByServer, Identifier{UserID, "42"}, "m-1"), lookupMessage},
+		{h.Message("web", ByShop, Identifier{UserID, "42"}, "m-1"), lookupMessage42},
 	} {
 		if got := hex.EncodeToString(c.got[:]); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
@@ -43,10 +44,20 @@ func TestLookupsTellApart(t *testing.T) {
 			add(k.String()+"/"+v, h.Lookup(Identifier{k, v}))
 		}
 	}
-	add("ab+c", h.Message("ab", "c"))
-	add("a+bc", h.Message("a", "bc"))
-	add("abc+", h.Message("abc", ""))
-	add("+abc", h.Message("", "abc"))
+	for _, proof := range []Proof{Unproven, ByVisitor, ByShop, ByServer} {
+		for _, m := range [][2]string{{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"", "abc"}} {
+			add(proof.String()+" "+m[0]+"+"+m[1], h.Message(m[0], proof, Identifier{}, m[1]))
+		}
+	}
+	// With a public key each person has ids of their own; the shop has one space.
+	for _, proof := range []Proof{ByVisitor, ByShop} {
+		for _, who := range []string{"a", "ab"} {
+			add(proof.String()+" of "+who, h.Message("web", proof, Identifier{Value: who}, "m"))
+		}
+	}
+	if h.Message("web", ByServer, Identifier{UserID, "a"}, "m") != h.Message("web", ByServer, Identifier{UserID, "b"}, "m") {
+		t.Error("the shop's message is another one for another person")
+	}
 	add("another key", NewHasher([]byte("another")).Lookup(Identifier{UserID, "a"}))
 }
 
@@ -63,7 +74,7 @@ func TestHasherIsSafeForManyAndKeepsItsKey(t *testing.T) {
 					t.Error("a lookup changed")
 					return
 				}
-				h.Message("source", "another message")
+				h.Message("source", ByShop, Identifier{UserID, "42"}, "another message")
 			}
 		})
 	}
@@ -110,5 +121,6 @@ const (
 	lookupUser42      = "ffc3d118cb4b89dd47ac266a4c394ca9"
 	lookupAnonymous42 = "40441f982443d045b86cff1c189613b1"
 	lookupEmail       = "497cc28c84cc324a67eaeccf4c942d83"
-	lookupMessage     = "bad0e1e5f44073965a5e4c853ff82008"
+	lookupMessage     = "d1e4c273604e6ad2e4c59dcbe12a4509"
+	lookupMessage42   = "6fe8606c95365448773a346c05bab519"
 )

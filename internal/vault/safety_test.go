@@ -22,7 +22,7 @@ func TestNothingInTheClear(t *testing.T) {
 	ts := ensure(t, b.keys, h.Lookup(identity.Identifier{Kind: identity.UserID, Value: planted[2]}))
 	b.choose(ts[0], "personalization", consent.Given)
 	b.choose(ts[0], "newsletter", consent.Given)
-	id := event.ID(h.Message("web", planted[3]))
+	id := event.ID(h.Message("web", identity.ByServer, identity.Identifier{}, planted[3]))
 	records := b.recordsOf(id, ts[0], "Product Viewed", b.now(), fieldValue{"product_id", 0, text(planted[1])})
 	b.apply(b.vault, frame(0, 1, records, b.records(ts[0], "", b.now(), fieldValue{"email", 0, text(planted[0])})))
 	b.wants(b.view(b.vault, ts[0], "newsletter"), "email "+planted[0])
