@@ -147,7 +147,16 @@ func startServer(t *testing.T, data string) (addr string, kill func()) {
 	return "", nil
 }
 
-// ask sends one request; a killed server gives an error, which is no fault.
+// refusal is an answer other than 200. Whoever was killed gives no answer.
+type refusal struct {
+	status int
+	text   string
+}
+
+// Error returns what was asked and answered.
+func (r *refusal) Error() string { return r.text }
+
+// ask sends one request. The error is a *refusal when the server answered.
 func (c *crash) ask(ctx context.Context, method, url string, body any) (map[string]any, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -169,7 +178,7 @@ func (c *crash) ask(ctx context.Context, method, url string, body any) (map[stri
 		return nil, err
 	}
 	if resp.StatusCode != 200 {
-		return nil, fmt.Errorf("%s %s: %d %s", method, url, resp.StatusCode, answer)
+		return nil, &refusal{resp.StatusCode, fmt.Sprintf("%s %s: %d %s", method, url, resp.StatusCode, answer)}
 	}
 	var out map[string]any
 	return out, json.Unmarshal(answer, &out)
