@@ -242,8 +242,9 @@ func (l *Log) StreamOf(t identity.Token) int { return t.Slot() * len(l.streams) 
 // Streams returns how many streams the log has.
 func (l *Log) Streams() int { return len(l.streams) }
 
-// Ends returns the last sequence of each stream; 0 where nothing was ever
-// written.
+// Ends returns the sequence of the last frame that is in each stream; 0 where
+// there is none. Frames that expired at the end do not count: no follower sees
+// them.
 func (l *Log) Ends(ctx context.Context) ([]uint64, error) {
 	if err := l.enter(&l.readers); err != nil {
 		return nil, err
@@ -254,11 +255,30 @@ func (l *Log) Ends(ctx context.Context) ([]uint64, error) {
 	ends := make([]uint64, len(l.streams))
 	for i, s := range l.streams {
 		var err error
-		if ends[i], err = l.lastSequence(ctx, s.name); err != nil {
+		if ends[i], err = l.lastFrame(ctx, s); err != nil {
 			return nil, err
 		}
 	}
 	return ends, nil
+}
+
+func (l *Log) lastFrame(ctx context.Context, s *stream) (uint64, error) {
+	handle, err := l.source.Stream(ctx, s.name)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the end of stream %s: %w", s.name, err)
+	}
+	state := &handle.CachedInfo().State
+	if state.Msgs > 0 && state.NumDeleted == 0 {
+		return state.LastSeq, nil
+	}
+	m, err := handle.GetLastMsgForSubject(ctx, frameSubjects(s.number))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask for the end of stream %s: %w", s.name, err)
+	}
+	return m.Sequence, nil
 }
 
 func (l *Log) lastSequence(ctx context.Context, name string) (uint64, error) {

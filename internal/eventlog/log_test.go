@@ -222,6 +222,9 @@ func TestHoles(t *testing.T) {
 	if _, err := l.Read(deadline(t), 0, 6); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Read of a deleted frame: %v", err)
 	}
+	if ends, err := l.Ends(deadline(t)); err != nil || ends[0] != 8 {
+		t.Errorf("the last frame that is there is %v (%v), want 8", ends, err)
+	}
 	got := make(chan uint64, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

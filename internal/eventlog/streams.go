@@ -27,6 +27,9 @@ const streamsKey = "accord-streams"
 
 func streamName(i int) string { return "EV" + strconv.Itoa(i) }
 
+// frameSubjects is what the subjects of a stream's frames have in common.
+func frameSubjects(i int) string { return "ev." + strconv.Itoa(i) + ".*" }
+
 // retentionName is the last part of a frame's subject: "ever", or the retention
 // in seconds such as "34300800s".
 func retentionName(d time.Duration) string {
@@ -43,7 +46,7 @@ func (l *Log) prepareStreams(ctx context.Context) error {
 	for i := range l.options.Streams {
 		name := streamName(i)
 		err := l.prepare(ctx, jetstream.StreamConfig{
-			Name: name, Subjects: []string{"ev." + strconv.Itoa(i) + ".*"},
+			Name: name, Subjects: []string{frameSubjects(i)},
 			Description: "sealed records of people, many in a message", AllowMsgTTL: true, Metadata: metadata,
 		})
 		if err != nil {
