@@ -14,6 +14,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +40,11 @@ type Config struct {
 	Data   string // the data directory
 	Config string // the declaration, "" for accord.yaml in Data
 	NATS   string // an existing NATS cluster, "" for the embedded one
-	Kind   Kind   // what a new directory is for; "" takes what it finds
-	Logger *slog.Logger
+	// Replicas is how many copies the cluster keeps of what is new; 0 is 3 where it
+	// tells of three nodes, else 1.
+	Replicas int
+	Kind     Kind // what a new directory is for; "" takes what it finds
+	Logger   *slog.Logger
 	// Learn is how often a new model is learnt while serving; 0 is every ten
 	// minutes.
 	Learn time.Duration
@@ -73,6 +77,7 @@ type House struct {
 	visitors  *identity.Visitors
 	shop      *identity.ShopKeys
 	learner   *learner
+	folds     foldWatch
 
 	started time.Time
 	gap     *time.Time // when a run began that did not end in order
@@ -138,9 +143,13 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 		return inUse(err, vault.ErrInUse, h.config.Data)
 	}
 	h.onClose(h.keys.Close)
-	h.log, err = eventlog.Open(ctx, eventlog.Options{
-		Dir: h.directory.file("log"), URL: h.config.NATS, Retention: h.retention, Logger: h.logger,
-	})
+	o := eventlog.Options{Dir: h.directory.file("log"), URL: h.config.NATS, Replicas: h.config.Replicas, Retention: h.retention, Logger: h.logger}
+	if o.URL != "" {
+		if o.Owner, err = h.owner(); err != nil {
+			return err
+		}
+	}
+	h.log, err = eventlog.Open(ctx, o)
 	if err != nil {
 		return inUse(err, eventlog.ErrInUse, h.config.Data)
 	}
@@ -169,6 +178,15 @@ func inUse(err, sentinel error, data string) error {
 		return fmt.Errorf("data directory %s is in use by another accord: stop that one, or talk to it with --server URL", data)
 	}
 	return err
+}
+
+// owner names this directory on a NATS cluster that others may use too.
+func (h *House) owner() (string, error) {
+	name, err := h.keys.Secret("owner of the log")
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(name[:8]), nil
 }
 
 // retention is how long the log keeps a class.

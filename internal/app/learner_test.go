@@ -31,14 +31,18 @@ func newLearning(t *testing.T) *learning {
 	l.choose(consent.Given)
 	for u := range 8 {
 		for i := range 4 {
-			message := fmt.Sprintf("m-%d-%d", u, i)
-			body, err := json.Marshal(track(fmt.Sprintf("u%d", u), message, fmt.Sprintf("%s-%d", learntItem, (u+i)%6)))
-			l.must(err)
-			_, err = l.collector.Collect(t.Context(), collect.Request{Source: "shop", Speaker: identity.Server(), Kind: "track", Body: body})
-			l.must(err)
+			l.buy(fmt.Sprintf("u%d", u), fmt.Sprintf("m-%d-%d", u, i), fmt.Sprintf("%s-%d", learntItem, (u+i)%6))
 		}
 	}
 	return l
+}
+
+func (l *learning) buy(user, message, item string) {
+	l.t.Helper()
+	body, err := json.Marshal(track(user, message, item))
+	l.must(err)
+	_, err = l.collector.Collect(l.t.Context(), collect.Request{Source: "shop", Speaker: identity.Server(), Kind: "track", Body: body})
+	l.must(err)
 }
 
 func (l *learning) must(err error) {

@@ -147,7 +147,7 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 		Declaration: h.declaration, Gate: h.gate, Book: h.book,
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
 		Choices: h.choices, Catalog: h.catalog, Visitors: h.visitors, Shop: h.shop,
-		Probe: h.log.Probe, Busy: busy,
+		Probe: h.probe, Busy: busy,
 		ModelsWithin: h.learner.within(), Metrics: registry, Logger: h.logger, Now: h.clock.Now,
 	})
 }

@@ -108,9 +108,13 @@ type Options struct {
 	// URL of an existing NATS server or cluster ("nats://a:4222,nats://b:4222");
 	// empty for the embedded one.
 	URL string
-	// Replicas of each stream on a cluster, 1 to 5; 0 is 1. Streams that exist
-	// keep what they have.
+	// Replicas of each stream on a cluster, 1 to 5; 0 is 3 where the cluster tells
+	// of three nodes or more, else 1. Streams that exist keep what they have.
 	Replicas int
+	// Owner names whose log it is on somebody else's server, so that two do not
+	// write into one: streams that another owner made are ErrMismatch. Empty
+	// asks for none.
+	Owner string
 	// Streams is how many streams people are spread over, 1 to MaxStreams; 0 is
 	// DefaultStreams. An existing log keeps the number it was made with, and
 	// another one is ErrMismatch.
@@ -145,9 +149,6 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Streams == 0 {
 		o.Streams = DefaultStreams
 	}
-	if o.Replicas == 0 {
-		o.Replicas = 1
-	}
 	if o.Retention == nil {
 		o.Retention = func(declare.ClassID) time.Duration { return 0 }
 	}
@@ -166,7 +167,7 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.Streams < 1 || o.Streams > MaxStreams:
 		return o, fmt.Errorf("the event log may have 1 to %d streams, not %d", MaxStreams, o.Streams)
-	case o.Replicas < 1 || o.Replicas > 5:
+	case o.Replicas < 0 || o.Replicas > 5:
 		return o, fmt.Errorf("a stream may have 1 to 5 replicas, not %d", o.Replicas)
 	case o.QueueBytes < 0 || o.QueueRecords < 0:
 		return o, errors.New("the event log's queue needs room for at least one record")
@@ -215,15 +216,28 @@ type Stats struct {
 	Bytes   uint64 // bytes of those frames
 	Choices uint64 // choice messages on disk
 	Retries uint64 // publishes that were tried again
-	Failed  uint64 // records that were not acknowledged
-	Refused uint64 // records refused with ErrBusy or ErrFull
+	Refused uint64 // records and choices refused with ErrBusy
+	Full    uint64 // records and choices not taken with ErrFull
+	Failed  uint64 // records and choices not acknowledged for another reason
 
 	QueuedRecords int64 // records that wait or are being synced
 	QueuedBytes   int64
 }
 
 type totals struct {
-	frames, records, bytes, choices, retries, failed, refused atomic.Uint64
+	frames, records, bytes, choices, retries, refused, full, failed atomic.Uint64
+}
+
+// missed counts n records or choices that were not acknowledged because of err.
+func (t *totals) missed(err error, n int) {
+	switch {
+	case errors.Is(err, ErrBusy):
+		t.refused.Add(uint64(n))
+	case errors.Is(err, ErrFull):
+		t.full.Add(uint64(n))
+	default:
+		t.failed.Add(uint64(n))
+	}
 }
 
 // Stats returns the counters.
@@ -231,7 +245,7 @@ func (l *Log) Stats() Stats {
 	t := &l.totals
 	return Stats{
 		Frames: t.frames.Load(), Records: t.records.Load(), Bytes: t.bytes.Load(), Choices: t.choices.Load(),
-		Retries: t.retries.Load(), Failed: t.failed.Load(), Refused: t.refused.Load(),
+		Retries: t.retries.Load(), Refused: t.refused.Load(), Full: t.full.Load(), Failed: t.failed.Load(),
 		QueuedRecords: l.queuedRecords.Load(), QueuedBytes: l.queuedBytes.Load(),
 	}
 }

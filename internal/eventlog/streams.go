@@ -25,6 +25,9 @@ const duplicates = 2 * Patience
 // are. Another number would lead a person's slot to another stream.
 const streamsKey = "accord-streams"
 
+// ownerKey is the metadata under which the streams name their owner.
+const ownerKey = "accord-owner"
+
 func streamName(i int) string { return "EV" + strconv.Itoa(i) }
 
 // frameSubjects is what the subjects of a stream's frames have in common.
@@ -43,6 +46,12 @@ func retentionName(d time.Duration) string {
 // there.
 func (l *Log) prepareStreams(ctx context.Context) error {
 	metadata := map[string]string{streamsKey: strconv.Itoa(l.options.Streams)}
+	if l.options.Owner != "" {
+		metadata[ownerKey] = l.options.Owner
+	}
+	if l.options.Replicas == 0 {
+		l.options.Replicas = l.copies()
+	}
 	for i := range l.options.Streams {
 		name := streamName(i)
 		err := l.prepare(ctx, jetstream.StreamConfig{
@@ -64,6 +73,18 @@ func (l *Log) prepareStreams(ctx context.Context) error {
 		Name: probeStream, Subjects: []string{"probe.*"}, Description: "proofs of health by writing",
 		MaxMsgsPerSubject: 1, MaxMsgs: 64, MaxBytes: 1 << 20, MaxAge: time.Hour, Discard: jetstream.DiscardOld,
 	})
+}
+
+// copies is how many replicas a stream gets where nobody says.
+func (l *Log) copies() int {
+	switch {
+	case l.engine != nil:
+		return 1
+	case l.writes.ConnectedClusterName() != "" && len(l.writes.Servers()) >= 3:
+		return 3
+	}
+	l.logger.Warn("event log: new streams get one copy, since the NATS server does not tell of a cluster of three: to lose its disk is to lose the data")
+	return 1
 }
 
 // prepare finds or makes one stream. What an operator changed in one that
@@ -92,6 +113,8 @@ func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
 	switch {
 	case c.Metadata[streamsKey] != is.Metadata[streamsKey]:
 		return fmt.Errorf("%w: it has %s streams and %s were asked for; a log keeps the number it was made with", ErrMismatch, is.Metadata[streamsKey], c.Metadata[streamsKey])
+	case c.Metadata[ownerKey] != is.Metadata[ownerKey]:
+		return fmt.Errorf("%w: the streams of this NATS server belong to another data directory; give each its own server, cluster or account, since two that share one would drop each other's data", ErrMismatch)
 	case is.Storage != c.Storage || is.Retention != c.Retention || is.PersistMode == jetstream.AsyncPersistMode ||
 		c.AllowMsgTTL && !is.AllowMsgTTL || is.Duplicates < c.Duplicates || !is.AllowDirect:
 		return fmt.Errorf("%w: stream %s needs file storage, limits retention, synced writes, allow_direct, a duplicate window of %s and, for EV streams, allow_msg_ttl", ErrMismatch, c.Name, c.Duplicates)
