@@ -55,7 +55,7 @@ func serveIn(data string) func(ctx context.Context, talk io.Writer) error {
 func TestServeStopsInOrder(t *testing.T) {
 	c := newCrash(t)
 	addr, stop := inProcess(t, serveIn(c.data))
-	if _, err := c.ask(t.Context(), "PUT", "http://"+addr+"/v1/consent", choice("user-0", "given")); err != nil {
+	if err := c.ask(t.Context(), "PUT", "http://"+addr+"/v1/consent", choice("user-0", "given"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(t.Context(), Config{Data: c.data, Logger: quiet()}); err == nil || !strings.Contains(err.Error(), "in use") {
@@ -67,8 +67,8 @@ func TestServeStopsInOrder(t *testing.T) {
 	for w := range 4 {
 		work.Go(func() {
 			for i := 0; ; i++ {
-				_, err := c.ask(context.Background(), "POST", "http://"+addr+"/v1/batch",
-					map[string]any{"batch": []any{track("user-0", fmt.Sprintf("m-%d-%d", w, i), fmt.Sprintf("P-%d-%d", w, i))}})
+				err := c.ask(context.Background(), "POST", "http://"+addr+"/v1/batch",
+					map[string]any{"batch": []any{track("user-0", fmt.Sprintf("m-%d-%d", w, i), fmt.Sprintf("P-%d-%d", w, i))}}, nil)
 				if no, ok := errors.AsType[*refusal](err); ok {
 					t.Error("a request that was taken was refused:", no)
 				}
