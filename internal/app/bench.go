@@ -360,6 +360,7 @@ func (s *served) metric(ctx context.Context, name string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	req.SetBasicAuth(s.key, "")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"accord/internal/identity"
 )
 
 // TestOfficialClients runs Segment's and RudderStack's own libraries against a
@@ -33,7 +35,7 @@ func TestOfficialClients(t *testing.T) {
 			for n := range events {
 				c.acked[fmt.Sprintf("%s-item-%d", client, n)] = fmt.Sprintf("%s-%d", client, n%7)
 			}
-			c.verifyUsers(func(u int) string { return fmt.Sprintf("%s-%d", client, u) }, 7)
+			c.verifyPeople(identity.UserID, func(u int) string { return fmt.Sprintf("%s-%d", client, u) }, 7)
 		})
 	}
 }

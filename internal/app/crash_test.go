@@ -146,13 +146,13 @@ func launch(t *testing.T, data string) (talk io.Reader, kill func()) {
 	return talk, kill
 }
 
-// verifyUsers opens the directory and compares what is held of some users with
+// verifyPeople opens the directory and compares what is held of some people with
 // what was acknowledged.
-func (c *crash) verifyUsers(name func(int) string, users int) {
+func (c *crash) verifyPeople(kind identity.Kind, name func(int) string, people int) {
 	c.t.Helper()
 	h := c.open()
 	defer c.close(h)
-	c.verifyHeld(h, name, users)
+	c.verifyHeld(h, kind, name, people)
 }
 
 // open opens the directory, with all that is in the log folded.
@@ -175,14 +175,14 @@ func (c *crash) close(h *House) {
 	}
 }
 
-// verifyHeld compares what the state holds of some users' purchases with what was
-// acknowledged.
-func (c *crash) verifyHeld(h *House, name func(int) string, users int) {
+// verifyHeld compares what the state holds of some people's purchases with what
+// was acknowledged.
+func (c *crash) verifyHeld(h *House, kind identity.Kind, name func(int) string, people int) {
 	c.t.Helper()
 	held := map[string]int{}
-	for u := range users {
+	for u := range people {
 		user := name(u)
-		for _, x := range heldOrders(c.t, h, user).Interactions() {
+		for _, x := range heldOrders(c.t, h, identity.Identifier{Kind: kind, Value: user}).Interactions() {
 			held[user+" "+x.Item]++
 		}
 	}
@@ -203,10 +203,10 @@ func (c *crash) verifyHeld(h *House, name func(int) string, users int) {
 	}
 }
 
-// heldOrders is what is held about a user under the contract.
-func heldOrders(t *testing.T, h *House, user string) profile.View {
+// heldOrders is what is held about a person under the contract.
+func heldOrders(t *testing.T, h *House, id identity.Identifier) profile.View {
 	t.Helper()
-	token, ok, err := h.keys.Find(h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: user}))
+	token, ok, err := h.keys.Find(h.keys.Hasher().Lookup(id))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,6 @@ type House struct {
 	visitors  *identity.Visitors
 	shop      *identity.ShopKeys
 	learner   *learner
-	folds     foldWatch
 
 	started time.Time
 	gap     *time.Time // when a run began that did not end in order
@@ -85,6 +84,7 @@ type House struct {
 	work    sync.WaitGroup
 	fault   chan error // the first error that ends the house
 	closers []func() error
+	folds   foldWatch
 }
 
 // Open brings the data directory of c to life. On an error everything that was

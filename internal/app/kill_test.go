@@ -18,6 +18,7 @@ import (
 
 	"accord/internal/declare"
 	"accord/internal/event"
+	"accord/internal/identity"
 	"accord/internal/vault"
 )
 
@@ -420,7 +421,7 @@ func (k *killing) choicesHold() {
 func (k *killing) verify() {
 	users := func(u int) string { return fmt.Sprintf("user-%d", u) }
 	h := k.open()
-	k.verifyHeld(h, users, killedUsers)
+	k.verifyHeld(h, identity.UserID, users, killedUsers)
 	records, pieces := k.verifyLog(h)
 	k.close(h)
 	if err := os.RemoveAll(h.directory.file("state")); err != nil {
@@ -428,7 +429,7 @@ func (k *killing) verify() {
 	}
 	h = k.open()
 	defer k.close(h)
-	k.verifyHeld(h, users, killedUsers)
+	k.verifyHeld(h, identity.UserID, users, killedUsers)
 	s := h.vault.Stats()
 	if once := s.Folded + s.Erased + s.Withdrawn; once != uint64(pieces) || s.Duplicates != uint64(records-pieces) || s.Damaged+s.Undeclared+s.Outlived != 0 {
 		k.t.Errorf("promise 5: the log has %d pieces in %d records, and a new fold counts each once but for: %+v", pieces, records, s)

@@ -14,7 +14,8 @@ var metricName = regexp.MustCompile(`accord_[a-z_]+`)
 
 // docs/metrics.md lists what /metrics has, all of it and nothing else.
 func TestMetricsAreDocumented(t *testing.T) {
-	h, err := Open(t.Context(), Config{Data: newCrash(t).data, Logger: quiet(), Learn: time.Hour})
+	c := newCrash(t)
+	h, err := Open(t.Context(), Config{Data: c.data, Logger: quiet(), Learn: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 	var served string
 	for range 2 { // the second has the first in it
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.SetBasicAuth(c.key, "")
+		handler.ServeHTTP(w, r)
 		served = w.Body.String()
 	}
 	listed, err := os.ReadFile("../../docs/metrics.md")

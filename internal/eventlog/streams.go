@@ -46,12 +46,6 @@ func retentionName(d time.Duration) string {
 // there.
 func (l *Log) prepareStreams(ctx context.Context) error {
 	metadata := map[string]string{streamsKey: strconv.Itoa(l.options.Streams)}
-	if l.options.Owner != "" {
-		metadata[ownerKey] = l.options.Owner
-	}
-	if l.options.Replicas == 0 {
-		l.options.Replicas = l.copies()
-	}
 	for i := range l.options.Streams {
 		name := streamName(i)
 		err := l.prepare(ctx, jetstream.StreamConfig{
@@ -75,24 +69,28 @@ func (l *Log) prepareStreams(ctx context.Context) error {
 	})
 }
 
-// copies is how many replicas a stream gets where nobody says.
+// copies is how many replicas a new stream gets.
 func (l *Log) copies() int {
 	switch {
+	case l.options.Replicas > 0:
+		return l.options.Replicas
 	case l.engine != nil:
 		return 1
 	case l.writes.ConnectedClusterName() != "" && len(l.writes.Servers()) >= 3:
 		return 3
 	}
-	l.logger.Warn("event log: new streams get one copy, since the NATS server does not tell of a cluster of three: to lose its disk is to lose the data")
+	l.logger.Warn("event log: a new stream gets one copy, since the NATS server does not tell of a cluster of three: to lose its disk is to lose the data")
 	return 1
 }
 
 // prepare finds or makes one stream. What an operator changed in one that
 // exists (replicas, placement) stays; what the promises rest on must be there.
 func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
+	if c.Metadata != nil && l.options.Owner != "" {
+		c.Metadata[ownerKey] = l.options.Owner
+	}
 	c.Storage = jetstream.FileStorage
 	c.Retention = jetstream.LimitsPolicy
-	c.Replicas = l.options.Replicas
 	c.AllowDirect = true
 	c.Duplicates = duplicates
 	if c.MaxMsgs == 0 {
@@ -102,6 +100,7 @@ func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
 	}
 	found, err := l.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		c.Replicas = l.copies()
 		if found, err = l.js.CreateStream(ctx, c); err != nil {
 			return fmt.Errorf("make stream %s: %w", c.Name, err)
 		}
