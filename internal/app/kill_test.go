@@ -436,7 +436,7 @@ func (k *killing) verify() {
 	}
 }
 
-// place is where a piece of a message belongs: a record id has at most one piece
+// pieceOf is where a record belongs: a message has at most one piece
 // in each class, however often the log has it.
 type pieceOf struct {
 	id    event.ID
