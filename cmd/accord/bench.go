@@ -34,7 +34,8 @@ type benchIngest struct {
 // Help says what is measured.
 func (benchIngest) Help() string {
 	return `Starts a server of its own on a temporary directory and loads it from this process.
-Every answer is read and must be 200, which means: on disk.
+Every answer is read and must be 200, which means: on disk. The clock runs until all is
+folded into the state too, and the server must have kept exactly the events that were sent.
 The raw rate is the log engine alone with frames of the size that the server made.
 
 Examples:
@@ -62,7 +63,8 @@ type benchDecide struct {
 func (benchDecide) Help() string {
 	return `Starts a server of its own, gives every person a consent and a history, waits for the
 model, and asks for personal answers with gate and receipt on. rate is saturated; p50 and
-p99 are measured at a tenth of that rate, from when each request was due.
+p99 are measured at a tenth of that rate, from when each request was due. Every answer must
+have a receipt on disk a second later.
 The raw rate is the recommender alone with the same model and as long a history, on all cores.
 
 Examples:

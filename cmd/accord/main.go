@@ -49,11 +49,12 @@ type command struct {
 type place struct {
 	Data   string `help:"The data directory." default:"accord-data" env:"ACCORD_DATA" type:"path"`
 	Config string `help:"The declaration; default: accord.yaml in the data directory." env:"ACCORD_CONFIG" type:"path"`
-	NATS   string `name:"nats" help:"An existing NATS cluster, nats://HOST; default: embedded." env:"ACCORD_NATS"`
+	NATS   string `name:"nats" help:"An existing NATS cluster, nats://HOST, of this directory alone; default: embedded." env:"ACCORD_NATS"`
+	Copies int    `name:"replicas" help:"Copies of the log on that cluster, 1 to 5, from its first start on; default: 3 on three nodes or more, else 1." env:"ACCORD_REPLICAS"`
 }
 
 func (p place) config(s *session, kind app.Kind) app.Config {
-	return app.Config{Data: p.Data, Config: p.Config, NATS: p.NATS, Kind: kind, Logger: s.logger}
+	return app.Config{Data: p.Data, Config: p.Config, NATS: p.NATS, Replicas: p.Copies, Kind: kind, Logger: s.logger}
 }
 
 // session is what a command runs with.

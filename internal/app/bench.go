@@ -66,7 +66,7 @@ func BenchIngest(ctx context.Context, o BenchOptions) (bench.Report, error) {
 		if o.Batch == 1 {
 			next = bench.IngestSingle(in)
 		}
-		before, err := s.logTotals(ctx)
+		before, err := s.totals(ctx)
 		if err != nil {
 			return bench.Report{}, err
 		}
@@ -74,18 +74,50 @@ func BenchIngest(ctx context.Context, o BenchOptions) (bench.Report, error) {
 		if err != nil {
 			return bench.Report{}, err
 		}
-		after, err := s.logTotals(ctx)
+		// The fold is part of taking an event: the clock runs until it is done.
+		behind, err := s.folded(ctx)
 		if err != nil {
 			return bench.Report{}, err
 		}
+		result.Seconds += behind.Seconds()
+		result.RatePerS = float64(result.Requests) / result.Seconds
+		after, err := s.totals(ctx)
+		if err != nil {
+			return bench.Report{}, err
+		}
+		took := after.minus(before)
+		if err := took.allKept(float64(result.Requests) * float64(per)); err != nil {
+			return bench.Report{}, err
+		}
 		rss := bench.RSS(s.process.Process.Pid)
-		raw, err := rawIngest(ctx, s.scratch, before, after, result.Requests*uint64(per))
+		raw, err := rawIngest(ctx, s.scratch, took)
 		return result.Report(per, rss, raw), err
 	})
 }
 
-// logTotals are what the server's log has taken.
-type logTotals struct{ frames, records, bytes float64 }
+// totals are what the server has taken.
+type totals struct {
+	events, kept                float64 // by the collector
+	frames, records, bytes      float64 // made durable by the log
+	folded, duplicates, skipped float64 // records by the fold
+}
+
+func (t totals) minus(o totals) totals {
+	return totals{
+		events: t.events - o.events, kept: t.kept - o.kept, frames: t.frames - o.frames, records: t.records - o.records,
+		bytes: t.bytes - o.bytes, folded: t.folded - o.folded, duplicates: t.duplicates - o.duplicates, skipped: t.skipped - o.skipped,
+	}
+}
+
+// allKept returns an error unless exactly the events that were sent were kept, in
+// the log and in the state.
+func (t totals) allKept(sent float64) error {
+	if t.frames < 1 || t.events != sent || t.kept != sent || t.records < sent || t.folded != t.records || t.duplicates+t.skipped != 0 {
+		return fmt.Errorf("%.0f events were sent; the server took %.0f and kept %.0f, in %.0f records of which %.0f were folded, %.0f were there before and %.0f were passed over: something was lost or doubled",
+			sent, t.events, t.kept, t.records, t.folded, t.duplicates, t.skipped)
+	}
+	return nil
+}
 
 // histories gives everybody some events.
 func histories(perPerson int) func(bench.Ingest) (bench.Next, uint64) {
@@ -94,16 +126,12 @@ func histories(perPerson int) func(bench.Ingest) (bench.Next, uint64) {
 
 // rawIngest measures the engine alone with frames of the size that the server
 // made, and returns how many events a second that would be.
-func rawIngest(ctx context.Context, dir string, before, after logTotals, events uint64) (float64, error) {
-	frames, bytes, records := after.frames-before.frames, after.bytes-before.bytes, after.records-before.records
-	if frames < 1 || records < float64(events) {
-		return 0, fmt.Errorf("the log took %.0f records in %.0f frames for %d events: something was not kept", records, frames, events)
-	}
-	perSecond, _, err := eventlog.RawRate(ctx, dir, int(bytes/frames), 4, 3*time.Second)
+func rawIngest(ctx context.Context, dir string, took totals) (float64, error) {
+	perSecond, _, err := eventlog.RawRate(ctx, dir, int(took.bytes/took.frames), 4, 3*time.Second)
 	if err != nil {
 		return 0, err
 	}
-	return perSecond * float64(events) / frames, nil
+	return perSecond * took.events / took.frames, nil
 }
 
 // BenchDecide measures decisions over HTTP: the saturated rate, then latencies
@@ -126,7 +154,7 @@ func BenchDecide(ctx context.Context, o BenchOptions) (bench.Report, error) {
 			return bench.Report{}, err
 		}
 		personal := true
-		asks, check := bench.Decide{Key: s.key, People: o.People, Seed: o.Seed}, bench.CheckDecide(&personal)
+		asks, check := bench.Decide{Key: s.key, People: o.People, N: benchItems, Seed: o.Seed}, bench.CheckDecide(benchItems, &personal)
 		everybody := func(bench.Ingest) (bench.Next, uint64) { return asks.Everybody() }
 		if err := s.seed(ctx, "answering each of", in, everybody); err != nil { // the caches fill
 			return bench.Report{}, err
@@ -140,26 +168,39 @@ func BenchDecide(ctx context.Context, o BenchOptions) (bench.Report, error) {
 		if err != nil {
 			return bench.Report{}, err
 		}
-		raw, err := rawDecide(ctx, filepath.Join(s.data, "models", "recommend"), o)
-		report := full.Report(1, bench.RSS(s.process.Process.Pid), raw)
+		if calm.Behind > calm.Requests/100 {
+			return bench.Report{}, fmt.Errorf("at a tenth of its rate the server left %d requests unsent beside %d: the latencies mean nothing, raise --connections or quieten the machine", calm.Behind, calm.Requests)
+		}
+		if err := s.receipts(ctx, float64(o.People)+float64(full.Requests+calm.Requests)); err != nil {
+			return bench.Report{}, err
+		}
+		rss := bench.RSS(s.process.Process.Pid)
+		if err := s.stop(); err != nil { // its directory is needed
+			return bench.Report{}, err
+		}
+		raw, err := rawDecide(ctx, s.data, o)
+		report := full.Report(1, rss, raw)
 		report.P50MS, report.P99MS = calm.P50, calm.P99
 		return report, err
 	})
 }
 
+// benchItems is how many items an answer has.
+const benchItems = 10
+
 // rawDecide asks the engine alone, with the server's own model, on all cores.
-func rawDecide(ctx context.Context, file string, o BenchOptions) (float64, error) {
-	b, err := os.ReadFile(file)
+func rawDecide(ctx context.Context, data string, o BenchOptions) (_ float64, err error) {
+	h, err := Open(ctx, Config{Data: data})
 	if err != nil {
 		return 0, err
 	}
-	var m recommend.Model
-	if err := m.UnmarshalBinary(b); err != nil {
-		return 0, err
+	defer func() { err = errors.Join(err, h.Close()) }()
+	if h.engine.Model() == nil {
+		return 0, errors.New("the server left no model")
 	}
 	engine := recommend.New(nil)
-	engine.Swap(&m)
-	ask := decide.Ask{Purpose: "personalization", N: 10, Moment: decide.Moment{Time: time.Now()}}
+	engine.Swap(h.engine.Model())
+	ask := decide.Ask{Purpose: "personalization", N: benchItems, Moment: decide.Moment{Time: time.Now()}}
 	for i := range o.History {
 		ask.Moment.Session = append(ask.Moment.Session, bench.ItemID((i*131+int(o.Seed))%o.Items))
 	}
@@ -219,7 +260,7 @@ func (o BenchOptions) with(ctx context.Context, measure func(*served) (bench.Rep
 	if err := s.stock(); err != nil {
 		return report, err
 	}
-	if err := s.start(ctx, time.Hour); err != nil {
+	if err := s.start(ctx); err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
@@ -240,14 +281,14 @@ func (s *served) stock() error {
 	return catalogue.Put(products)
 }
 
-// start runs `accord serve`, learning at an interval, and waits for the line
-// that says where.
-func (s *served) start(ctx context.Context, learn time.Duration) error {
+// start runs `accord serve`, which learns at its start and not again, and waits
+// for the line that says where.
+func (s *served) start(ctx context.Context) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	s.process = exec.CommandContext(ctx, program, "serve", "--data", s.data, "--listen", "127.0.0.1:0", "--learn", learn.String(), "--profile", s.options.Profile)
+	s.process = exec.CommandContext(ctx, program, "serve", "--data", s.data, "--listen", "127.0.0.1:0", "--learn", "24h", "--profile", s.options.Profile)
 	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
 	s.process.WaitDelay = 20 * time.Second
 	talk, err := s.process.StderrPipe()
@@ -274,11 +315,16 @@ func (s *served) start(ctx context.Context, learn time.Duration) error {
 	return errors.Join(fmt.Errorf("the server did not start"), s.process.Wait())
 }
 
+// stop ends the server in order; one that was stopped stays so.
 func (s *served) stop() error {
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+	process := s.process
+	if s.process = nil; process == nil {
+		return nil
+	}
+	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	return s.process.Wait()
+	return process.Wait()
 }
 
 // enrol lets everybody consent. A choice is a message and a sync of its own, so
@@ -328,43 +374,86 @@ func (s *served) metric(ctx context.Context, name string) (float64, error) {
 	return 0, fmt.Errorf("the server has no metric %s", name)
 }
 
-func (s *served) logTotals(ctx context.Context) (t logTotals, err error) {
-	for name, to := range map[string]*float64{"accord_log_frames_total": &t.frames, "accord_log_records_total": &t.records, "accord_log_bytes_total": &t.bytes} {
-		if *to, err = s.metric(ctx, name); err != nil {
+func (s *served) totals(ctx context.Context) (t totals, err error) {
+	outcomes := map[string]*float64{"folded": &t.folded, "duplicate": &t.duplicates}
+	for _, skipped := range []string{"erased", "withdrawn", "outlived", "undeclared", "damaged"} {
+		outcomes[skipped] = &t.skipped
+	}
+	reads := map[string]*float64{
+		`accord_collect_total{outcome="events"}`: &t.events, `accord_collect_total{outcome="kept"}`: &t.kept,
+		"accord_log_frames_total": &t.frames, "accord_log_records_total": &t.records, "accord_log_bytes_total": &t.bytes,
+	}
+	for outcome, to := range outcomes {
+		reads[fmt.Sprintf("accord_fold_records_total{outcome=%q}", outcome)] = to
+	}
+	for name, to := range reads {
+		n, err := s.metric(ctx, name)
+		if err != nil {
 			return t, err
 		}
+		*to += n
 	}
 	return t, nil
 }
 
-// learn lets the server learn from everybody, then starts it again, so that the
-// measurement does not run beside a training.
-func (s *served) learn(ctx context.Context) error {
-	fmt.Fprintln(s.options.Talk, "learning the model …")
-	if err := s.stop(); err != nil {
-		return err
-	}
-	if err := s.start(ctx, time.Second); err != nil {
-		return err
-	}
-	for {
-		n, err := s.metric(ctx, "accord_model_people")
-		if err != nil {
+// until polls a metric until it is as wanted, for a time at the most.
+func (s *served) until(ctx context.Context, name string, want func(float64) bool, most time.Duration) error {
+	for end := time.Now().Add(most); ; {
+		n, err := s.metric(ctx, name)
+		if err != nil || want(n) {
 			return err
 		}
-		if n >= float64(s.options.People*9/10) {
-			break
+		if time.Now().After(end) {
+			return fmt.Errorf("%s is %.0f still after %s", name, n, most)
 		}
 		select {
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// folded waits until the state has all that the log has, and returns for how long.
+func (s *served) folded(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	err := s.until(ctx, "accord_fold_lag_frames", func(n float64) bool { return n == 0 }, 5*time.Minute)
+	return time.Since(began), err
+}
+
+// receipts checks that as many receipts are durable as answers left since the
+// server's start, within a second of the last (and another for a busy machine).
+func (s *served) receipts(ctx context.Context, answers float64) error {
+	if err := s.until(ctx, "accord_receipts_written_total", func(n float64) bool { return n >= answers }, 2*time.Second); err != nil {
+		return fmt.Errorf("%.0f answers left, and not all have a durable receipt: %w", answers, err)
+	}
+	n, err := s.metric(ctx, "accord_receipts_written_total")
+	if err == nil && n != answers {
+		err = fmt.Errorf("%.0f answers left, and there are %.0f receipts", answers, n)
+	}
+	return err
+}
+
+// learn lets the server learn from everybody, which it does at a start without a
+// model, and starts it again, so that the measurement does not run in what a
+// training left behind.
+func (s *served) learn(ctx context.Context) error {
+	fmt.Fprintln(s.options.Talk, "learning the model …")
+	if err := s.again(ctx); err != nil {
+		return err
+	}
+	if err := s.until(ctx, "accord_model_people", func(n float64) bool { return n == float64(s.options.People) }, 10*time.Minute); err != nil {
+		return err
+	}
+	return s.again(ctx)
+}
+
+// again stops the server and starts it anew.
+func (s *served) again(ctx context.Context) error {
 	if err := s.stop(); err != nil {
 		return err
 	}
-	return s.start(ctx, time.Hour)
+	return s.start(ctx)
 }
 
 // PrintBench writes a report as JSON or for people.

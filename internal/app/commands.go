@@ -159,7 +159,7 @@ func Ask(ctx context.Context, c Config, server, key, method, path string, body a
 		if err := h.CatchUp(ctx); err != nil {
 			return err
 		}
-		if h.engine.Model() == nil {
+		if path == "/v1/decide" && h.engine.Model() == nil {
 			if err := h.learner.learn(ctx); err != nil {
 				return err
 			}

@@ -76,7 +76,7 @@ func Demo(ctx context.Context, o DemoOptions, out, talk io.Writer) (err error) {
 	work.Go(func() { d.live(living) })
 	defer func() { stop(); d.feed.Close(); work.Wait() }()
 	fmt.Fprintf(talk, "A simulated shop is open. Look at it: http://%s/demo\n", o.Listen)
-	return d.house.serve(ctx, ServeOptions{Listen: o.Listen}, handler, talk)
+	return d.house.serve(ctx, ServeOptions{Listen: o.Listen}, handler, talk, d.feed.Close)
 }
 
 // demo is the simulated shop on a house.

@@ -31,7 +31,7 @@ const (
 //	keys/           the keys of every person: without them all else is noise
 //	log/            the durable log (JetStream)
 //	state/          what was folded from the log; rebuilt when it is lost
-//	models/         what was learnt
+//	models/         what was learnt, sealed
 //	catalog.json    products
 //	access.json     hashes of the API's keys
 //	imports.json    how far each imported file was taken

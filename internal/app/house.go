@@ -23,10 +23,10 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,8 +53,11 @@ type Config struct {
 	Data   string // the data directory
 	Config string // the declaration, "" for accord.yaml in Data
 	NATS   string // an existing NATS cluster, "" for the embedded one
-	Kind   Kind   // what a new directory is for; "" takes what it finds
-	Logger *slog.Logger
+	// Replicas is how many copies the cluster keeps of what is new; 0 is 3 where it
+	// tells of three nodes, else 1.
+	Replicas int
+	Kind     Kind // what a new directory is for; "" takes what it finds
+	Logger   *slog.Logger
 	// Learn is how often a new model is learnt while serving; 0 is every ten
 	// minutes.
 	Learn time.Duration
@@ -99,6 +102,7 @@ type House struct {
 	work    sync.WaitGroup
 	fault   chan error // the first error that ends the house
 	closers []func() error
+	folds   foldWatch
 }
 
 // Open brings the data directory of c to life. On an error everything that was
@@ -206,12 +210,18 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 	return nil
 }
 
-// openLog opens the log that the key store is bound to. A new key store is bound
-// to a new log: it would open nothing in one that was there before.
+// openLog opens the log of this directory, which the key store names: one that
+// was made with other keys holds nothing that these would open.
 func (h *House) openLog(ctx context.Context) (err error) {
-	known, _ := h.keys.Log()
+	made, _ := h.keys.Log()
+	name, err := h.keys.Secret("owner of the log")
+	if err != nil {
+		return err
+	}
+	identity := hex.EncodeToString(name[:16])
 	h.log, err = eventlog.Open(ctx, eventlog.Options{
-		Dir: h.directory.file("log"), URL: h.config.NATS, Identity: known, Retention: h.retention, Logger: h.logger,
+		Dir: h.directory.file("log"), URL: h.config.NATS, Replicas: h.config.Replicas,
+		Identity: identity, Made: made != "", Retention: h.retention, Logger: h.logger,
 	})
 	if err != nil {
 		return inUse(err, eventlog.ErrInUse, h.config.Data)
@@ -221,21 +231,7 @@ func (h *House) openLog(ctx context.Context) (err error) {
 		defer cancel()
 		return h.log.Close(ctx)
 	})
-	if known != "" {
-		return nil
-	}
-	ends, err := h.log.Ends(ctx)
-	if err != nil {
-		return err
-	}
-	last, err := h.log.LastChoice(ctx)
-	if err != nil {
-		return err
-	}
-	if last > 0 || slices.Max(ends) > 0 {
-		return fmt.Errorf("the keys in %s are new and the event log is not: %s", h.directory.file("keys"), restoreKeys)
-	}
-	return h.keys.BindLog(ctx, h.log.Identity())
+	return h.keys.BindLog(ctx, identity)
 }
 
 // choiceLog is the choice stream, of whose end the key store keeps a mark.

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"accord/internal/api"
+	"accord/internal/decide/run"
 	"accord/internal/eventlog"
 )
 
@@ -98,16 +99,18 @@ func serveProfiler(listen string) (end func(), err error) {
 	return func() { server.Close(); <-done }, nil
 }
 
-// serve answers with handler until ctx ends or the house fails.
-func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler, talk io.Writer) error {
+// serve answers with handler until ctx ends or the house fails. What it answered
+// without end (live feeds) is ended by feeds when it stops; all other requests
+// under way are answered.
+func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler, talk io.Writer, feeds ...func()) error {
 	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", o.Listen, err)
 	}
 	server := api.Server(handler, h.metrics, h.logger)
-	streams, endStreams := context.WithCancel(context.Background())
-	defer endStreams()
-	server.BaseContext = func(net.Listener) context.Context { return streams }
+	for _, end := range feeds {
+		server.RegisterOnShutdown(end)
+	}
 	ended := make(chan error, 1)
 	go func() {
 		if o.TLSCert != "" {
@@ -128,11 +131,10 @@ func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler,
 	case err := <-ended:
 		return err
 	}
-	server.RegisterOnShutdown(endStreams) // event streams never end by themselves
 	stopping, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	if err := server.Shutdown(stopping); err != nil {
-		fault = errors.Join(fault, fmt.Errorf("some requests did not end in time: %w", err))
+		fault = errors.Join(fault, fmt.Errorf("some requests did not end in time: %w", err), server.Close())
 	}
 	return fault
 }
@@ -145,7 +147,11 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 		Declaration: h.declaration, Gate: h.gate, Book: h.book,
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
 		Choices: h.choices, Catalog: h.catalog, Visitors: h.visitors, Shop: h.shop,
-		Probe: h.log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
+		Probe: h.probe, Busy: busy,
 		ModelsWithin: h.learner.within(), Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,
 	})
 }
+
+// busy tells the errors that mean "later": the log, or what waits for it, has as
+// much as it may hold.
+func busy(err error) bool { return errors.Is(err, eventlog.ErrBusy) || errors.Is(err, run.ErrBehind) }

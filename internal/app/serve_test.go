@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -54,7 +55,7 @@ func serveIn(data string) func(ctx context.Context, talk io.Writer) error {
 func TestServeStopsInOrder(t *testing.T) {
 	c := newCrash(t)
 	addr, stop := inProcess(t, serveIn(c.data))
-	if _, err := c.ask(t.Context(), "PUT", "http://"+addr+"/v1/consent", choice("user-0", "given")); err != nil {
+	if err := c.ask(t.Context(), "PUT", "http://"+addr+"/v1/consent", choice("user-0", "given"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(t.Context(), Config{Data: c.data, Logger: quiet()}); err == nil || !strings.Contains(err.Error(), "in use") {
@@ -66,8 +67,11 @@ func TestServeStopsInOrder(t *testing.T) {
 	for w := range 4 {
 		work.Go(func() {
 			for i := 0; ; i++ {
-				_, err := c.ask(context.Background(), "POST", "http://"+addr+"/v1/batch",
-					map[string]any{"batch": []any{track("user-0", fmt.Sprintf("m-%d-%d", w, i), fmt.Sprintf("P-%d-%d", w, i))}})
+				err := c.ask(context.Background(), "POST", "http://"+addr+"/v1/batch",
+					map[string]any{"batch": []any{track("user-0", fmt.Sprintf("m-%d-%d", w, i), fmt.Sprintf("P-%d-%d", w, i))}}, nil)
+				if no, ok := errors.AsType[*refusal](err); ok {
+					t.Error("a request that was taken was refused:", no)
+				}
 				if err != nil {
 					return // the server has stopped
 				}
@@ -99,6 +103,48 @@ func TestServeStopsInOrder(t *testing.T) {
 	}
 	if got := len(seen(t, h, "user-0")); got < acked {
 		t.Errorf("%d events were acknowledged and %d are there", acked, got)
+	}
+}
+
+// A request that was begun before the stop is answered, although its body comes
+// after it.
+func TestServeAnswersWhatWasBegun(t *testing.T) {
+	c := newCrash(t)
+	addr, stop := inProcess(t, serveIn(c.data))
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"person":{"user_id":"user-0"},"purpose":"personalization","n":1}`
+	fmt.Fprintf(conn, "POST /v1/decide HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", c.key, len(body))
+	from := bufio.NewReader(conn)
+	if line, err := from.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+		t.Fatalf("%q %v", line, err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	for { // until the server takes no more connections
+		more, err := net.Dial("tcp", addr)
+		if err != nil {
+			break
+		}
+		more.Close()
+		time.Sleep(time.Millisecond) // polls a real server
+	}
+	fmt.Fprint(conn, body)
+	if line, err := from.ReadString('\n'); err != nil || strings.TrimSpace(line) != "" {
+		t.Fatalf("after the interim answer: %q %v", line, err)
+	}
+	resp, err := http.ReadResponse(from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%d %s %v", resp.StatusCode, answer, err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error("stopping:", err)
 	}
 }
 
@@ -153,6 +199,11 @@ func TestDemo(t *testing.T) {
 	if on := flip(t, addr, customer, "true"); !strings.Contains(on, `name="on" value="false"`) || strings.Contains(on, `Withdrawn on`) {
 		t.Error("the consent is not given again")
 	}
+	live, err := http.Get("http://" + addr + "/demo/events") // an open page does not hold the stop up
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Body.Close()
 	if err := stop(); err != nil {
 		t.Error("stopping:", err)
 	}

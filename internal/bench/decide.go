@@ -57,9 +57,9 @@ func (d Decide) about(person func(i uint64) uint64) Next {
 	}
 }
 
-// CheckDecide returns a check of answers to [Decide]: JSON with at least one
-// item and a receipt, personal as wanted. A nil personal takes either.
-func CheckDecide(personal *bool) func(status int, body []byte) error {
+// CheckDecide returns a check of answers to [Decide]: JSON with n items and a
+// receipt, personal as wanted. A nil personal takes either.
+func CheckDecide(n int, personal *bool) func(status int, body []byte) error {
 	return func(_ int, body []byte) error {
 		var a struct {
 			Items    []json.RawMessage `json:"items"`
@@ -72,8 +72,8 @@ func CheckDecide(personal *bool) func(status int, body []byte) error {
 			return fmt.Errorf("the answer is not a decision: %w", err)
 		}
 		switch {
-		case len(a.Items) == 0:
-			return errors.New("the decision has no items")
+		case len(a.Items) != n:
+			return fmt.Errorf("the decision has %d items, not %d", len(a.Items), n)
 		case a.Receipt.ID == "":
 			return errors.New("the decision has no receipt")
 		case a.Personal == nil:

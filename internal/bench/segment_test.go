@@ -212,13 +212,14 @@ func TestDecide(t *testing.T) {
 
 func TestCheckDecide(t *testing.T) {
 	yes := true
-	check := CheckDecide(&yes)
+	check := CheckDecide(1, &yes)
 	if err := check(200, []byte(`{"items":[{"id":"P1"}],"personal":true,"receipt":{"id":"r"}}`)); err != nil {
 		t.Error(err)
 	}
 	for says, body := range map[string]string{
 		"not a decision": `[]`,
-		"no items":       `{"items":[],"personal":true,"receipt":{"id":"r"}}`,
+		"0 items":        `{"items":[],"personal":true,"receipt":{"id":"r"}}`,
+		"2 items":        `{"items":[1,2],"personal":true,"receipt":{"id":"r"}}`,
 		"no receipt":     `{"items":[1],"personal":true}`,
 		"whether":        `{"items":[1],"receipt":{"id":"r"}}`,
 		"personal=false": `{"items":[1],"personal":false,"receipt":{"id":"r"}}`,

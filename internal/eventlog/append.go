@@ -75,7 +75,7 @@ func (l *Log) Append(ctx context.Context, records []event.Record) error {
 		return err
 	}
 	if err := l.reserve(int64(len(records)), int64(size)); err != nil {
-		l.totals.refused.Add(uint64(len(records)))
+		l.totals.missed(err, len(records))
 		return err
 	}
 	var few [8]*batch
@@ -274,7 +274,7 @@ func (l *Log) settle(s *stream, b *batch) {
 		l.totals.bytes.Add(uint64(len(b.frame)))
 	} else {
 		s.failed.Store(time.Now().UnixNano())
-		l.totals.failed.Add(uint64(b.records))
+		l.totals.missed(b.err, b.records)
 		l.logger.Error("event log: a frame was not acknowledged", "stream", s.name, "records", b.records, "bytes", len(b.frame), "error", b.err)
 	}
 	l.release(int64(b.records), int64(b.bytes))

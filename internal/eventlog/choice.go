@@ -36,7 +36,7 @@ func (l *Log) AppendChoice(ctx context.Context, m event.ChoiceMessage) (seq uint
 	case l.choices <- struct{}{}:
 		defer func() { <-l.choices }()
 	default:
-		l.totals.refused.Add(1)
+		l.totals.missed(ErrBusy, 1)
 		return 0, ErrBusy
 	}
 	ctx, cancel := l.within(ctx)
@@ -45,7 +45,7 @@ func (l *Log) AppendChoice(ctx context.Context, m event.ChoiceMessage) (seq uint
 	msg.Data = appendChoice(make([]byte, 0, 1+len(m.Token)+len(m.Sealed)), &m)
 	msg.Header.Set(jetstream.MsgIDHeader, nuid.Next())
 	if seq, err = l.publish(ctx, msg, func() bool { return true }); err != nil {
-		l.totals.failed.Add(1)
+		l.totals.missed(err, 1)
 		return 0, err
 	}
 	l.totals.choices.Add(1)

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -61,14 +62,21 @@ func cluster(t *testing.T) (servers []*server.Server, address string) {
 	return servers, strings.Join(urls, ",")
 }
 
-// On a cluster the log survives the loss of a stream's leader: appends and the
-// follower go on within Patience, nothing acknowledged is lost or doubled.
+// On a cluster the log has three copies where nobody says otherwise, and survives
+// the loss of a stream's leader: appends and the follower go on within Patience,
+// nothing acknowledged is lost or doubled. It is nobody else's.
 func TestClusterLosesALeader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("elections take some seconds")
 	}
 	servers, address := cluster(t)
-	l := open(t, Options{URL: address, Replicas: 3, Streams: 1})
+	l := open(t, Options{URL: address, Streams: 1, Identity: "one"})
+	if s, err := l.js.Stream(t.Context(), "EV0"); err != nil || s.CachedInfo().Config.Replicas != 3 {
+		t.Fatalf("the stream has not three copies: %v", err)
+	}
+	if _, err := Open(t.Context(), Options{URL: address, Streams: 1, Identity: "another"}); !errors.Is(err, ErrMismatch) {
+		t.Errorf("another owner opens the same streams: %v", err)
+	}
 	var followed atomic.Uint64
 	ended := make(chan error, 1)
 	go func() {

@@ -113,17 +113,20 @@ type Options struct {
 	// URL of an existing NATS server or cluster ("nats://a:4222,nats://b:4222");
 	// empty for the embedded one.
 	URL string
-	// Replicas of each stream on a cluster, 1 to 5; 0 is 1. Streams that exist
-	// keep what they have.
+	// Replicas of each stream on a cluster, 1 to 5; 0 is 3 where the cluster tells
+	// of three nodes or more, else 1. Streams that exist keep what they have.
 	Replicas int
 	// Streams is how many streams people are spread over, 1 to MaxStreams; 0 is
 	// DefaultStreams. An existing log keeps the number it was made with, and
 	// another one is ErrMismatch.
 	Streams int
-	// Identity is that of the log which must be there, as [Log.Identity] told it:
-	// a stream that is missing is ErrLogLost then, and is not made. Empty takes
-	// what is there and makes what is not.
+	// Identity names the log in its streams, so that two do not write into one on
+	// somebody else's server: streams of another name are ErrMismatch. Empty takes
+	// the name of what is there, or makes one.
 	Identity string
+	// Made says that the log was made before: a stream that is missing, or of
+	// another name, is ErrLogLost then, and is not made.
+	Made bool
 	// Retention says how long records of a class are kept, to the second, rounded
 	// up; 0 is for ever. Nil keeps everything. It is called for every record and
 	// must be fast and safe for concurrent use.
@@ -154,9 +157,6 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Streams == 0 {
 		o.Streams = DefaultStreams
 	}
-	if o.Replicas == 0 {
-		o.Replicas = 1
-	}
 	if o.Retention == nil {
 		o.Retention = func(declare.ClassID) time.Duration { return 0 }
 	}
@@ -175,7 +175,7 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.Streams < 1 || o.Streams > MaxStreams:
 		return o, fmt.Errorf("the event log may have 1 to %d streams, not %d", MaxStreams, o.Streams)
-	case o.Replicas < 1 || o.Replicas > 5:
+	case o.Replicas < 0 || o.Replicas > 5:
 		return o, fmt.Errorf("a stream may have 1 to 5 replicas, not %d", o.Replicas)
 	case o.QueueBytes < 0 || o.QueueRecords < 0:
 		return o, errors.New("the event log's queue needs room for at least one record")
@@ -225,15 +225,28 @@ type Stats struct {
 	Bytes   uint64 // bytes of those frames
 	Choices uint64 // choice messages on disk
 	Retries uint64 // publishes that were tried again
-	Failed  uint64 // records that were not acknowledged
-	Refused uint64 // records refused with ErrBusy or ErrFull
+	Refused uint64 // records and choices refused with ErrBusy
+	Full    uint64 // records and choices not taken with ErrFull
+	Failed  uint64 // records and choices not acknowledged for another reason
 
 	QueuedRecords int64 // records that wait or are being synced
 	QueuedBytes   int64
 }
 
 type totals struct {
-	frames, records, bytes, choices, retries, failed, refused atomic.Uint64
+	frames, records, bytes, choices, retries, refused, full, failed atomic.Uint64
+}
+
+// missed counts n records or choices that were not acknowledged because of err.
+func (t *totals) missed(err error, n int) {
+	switch {
+	case errors.Is(err, ErrBusy):
+		t.refused.Add(uint64(n))
+	case errors.Is(err, ErrFull):
+		t.full.Add(uint64(n))
+	default:
+		t.failed.Add(uint64(n))
+	}
 }
 
 // Stats returns the counters.
@@ -241,7 +254,7 @@ func (l *Log) Stats() Stats {
 	t := &l.totals
 	return Stats{
 		Frames: t.frames.Load(), Records: t.records.Load(), Bytes: t.bytes.Load(), Choices: t.choices.Load(),
-		Retries: t.retries.Load(), Failed: t.failed.Load(), Refused: t.refused.Load(),
+		Retries: t.retries.Load(), Refused: t.refused.Load(), Full: t.full.Load(), Failed: t.failed.Load(),
 		QueuedRecords: l.queuedRecords.Load(), QueuedBytes: l.queuedBytes.Load(),
 	}
 }
@@ -282,8 +295,9 @@ func (l *Log) Reaches(ctx context.Context, applied []uint64, choice uint64) erro
 	return l.notBehind(ctx, choiceStream, choice)
 }
 
-// Ends returns the last sequence of each stream; 0 where nothing was ever
-// written.
+// Ends returns the sequence of the last frame that is in each stream; 0 where
+// there is none. Frames that expired at the end do not count: no follower sees
+// them.
 func (l *Log) Ends(ctx context.Context) ([]uint64, error) {
 	if err := l.enter(&l.readers); err != nil {
 		return nil, err
@@ -294,11 +308,30 @@ func (l *Log) Ends(ctx context.Context) ([]uint64, error) {
 	ends := make([]uint64, len(l.streams))
 	for i, s := range l.streams {
 		var err error
-		if ends[i], err = l.lastSequence(ctx, s.name); err != nil {
+		if ends[i], err = l.lastFrame(ctx, s); err != nil {
 			return nil, err
 		}
 	}
 	return ends, nil
+}
+
+func (l *Log) lastFrame(ctx context.Context, s *stream) (uint64, error) {
+	handle, err := l.source.Stream(ctx, s.name)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the end of stream %s: %w", s.name, err)
+	}
+	state := &handle.CachedInfo().State
+	if state.Msgs > 0 && state.NumDeleted == 0 {
+		return state.LastSeq, nil
+	}
+	m, err := handle.GetLastMsgForSubject(ctx, frameSubjects(s.number))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask for the end of stream %s: %w", s.name, err)
+	}
+	return m.Sequence, nil
 }
 
 func (l *Log) lastSequence(ctx context.Context, name string) (uint64, error) {

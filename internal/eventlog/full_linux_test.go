@@ -58,6 +58,9 @@ func TestDiskNearlyFull(t *testing.T) {
 	if _, err := l.AppendChoice(deadline(t), event.ChoiceMessage{}); !errors.Is(err, ErrFull) {
 		t.Errorf("AppendChoice: %v", err)
 	}
+	if s := l.Stats(); s.Full < 2 || s.Refused+s.Failed != 0 {
+		t.Errorf("what the full disk refused is not counted as such: %+v", s)
+	}
 	free()
 	until(t, "the log goes on", func() bool { return add() == nil })
 	if err := l.Probe(deadline(t)); err != nil {

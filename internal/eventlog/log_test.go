@@ -225,6 +225,9 @@ func TestHoles(t *testing.T) {
 	if _, err := l.Read(deadline(t), 0, 6); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Read of a deleted frame: %v", err)
 	}
+	if ends, err := l.Ends(deadline(t)); err != nil || ends[0] != 8 {
+		t.Errorf("the last frame that is there is %v (%v), want 8", ends, err)
+	}
 	got := make(chan uint64, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -358,7 +361,7 @@ func TestLogLost(t *testing.T) {
 		t.Fatal("a log without an identity")
 	}
 	closeLog(t, l)
-	l = open(t, Options{Dir: dir, Streams: 2, Identity: identity})
+	l = open(t, Options{Dir: dir, Streams: 2, Identity: identity, Made: true})
 	if got := l.Identity(); got != identity {
 		t.Errorf("the identity became %q", got)
 	}
@@ -384,14 +387,14 @@ func TestLogLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeLog(t, l)
-	if _, err := Open(t.Context(), Options{Dir: dir, Streams: 2, Identity: identity}); !errors.Is(err, ErrLogLost) || !strings.Contains(err.Error(), "CHOICES") {
+	if _, err := Open(t.Context(), Options{Dir: dir, Streams: 2, Identity: identity, Made: true}); !errors.Is(err, ErrLogLost) || !strings.Contains(err.Error(), "CHOICES") {
 		t.Errorf("without the choice stream: %v", err)
 	}
-	if _, err := Open(t.Context(), Options{Dir: dir, Streams: 2, Identity: "another"}); !errors.Is(err, ErrLogLost) {
+	if _, err := Open(t.Context(), Options{Dir: dir, Streams: 2, Identity: "another", Made: true}); !errors.Is(err, ErrLogLost) {
 		t.Errorf("another log: %v", err)
 	}
 	gone := filepath.Join(t.TempDir(), "log")
-	if _, err := Open(t.Context(), Options{Dir: gone, Identity: identity}); !errors.Is(err, ErrLogLost) {
+	if _, err := Open(t.Context(), Options{Dir: gone, Identity: identity, Made: true}); !errors.Is(err, ErrLogLost) {
 		t.Errorf("without the log: %v", err)
 	}
 	if _, err := os.Stat(gone); !errors.Is(err, fs.ErrNotExist) {

@@ -72,7 +72,7 @@ func Open(ctx context.Context, o Options) (_ *Log, err error) {
 // present refuses a directory that is gone before an empty store is made there,
 // which would be in the way of a copy that is put back.
 func (o *Options) present() error {
-	if o.Identity == "" {
+	if !o.Made {
 		return nil
 	}
 	if _, err := os.Stat(o.Dir); errors.Is(err, fs.ErrNotExist) {

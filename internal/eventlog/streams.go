@@ -36,6 +36,9 @@ const restoreLog = "put back the copy of it that was made with these keys and th
 
 func streamName(i int) string { return "EV" + strconv.Itoa(i) }
 
+// frameSubjects is what the subjects of a stream's frames have in common.
+func frameSubjects(i int) string { return "ev." + strconv.Itoa(i) + ".*" }
+
 // retentionName is the last part of a frame's subject: "ever", or the retention
 // in seconds such as "34300800s".
 func retentionName(d time.Duration) string {
@@ -54,7 +57,7 @@ func (l *Log) prepareStreams(ctx context.Context) (err error) {
 	for i := range l.options.Streams {
 		name := streamName(i)
 		err := l.prepare(ctx, jetstream.StreamConfig{
-			Name: name, Subjects: []string{"ev." + strconv.Itoa(i) + ".*"},
+			Name: name, Subjects: []string{frameSubjects(i)},
 			Description: "sealed records of people, many in a message", AllowMsgTTL: true,
 			Metadata: map[string]string{identityKey: l.identity, streamsKey: strconv.Itoa(l.options.Streams)},
 		})
@@ -92,12 +95,25 @@ func (l *Log) identify(ctx context.Context) (string, error) {
 	return first.CachedInfo().Config.Metadata[identityKey], nil
 }
 
+// copies is how many replicas a new stream gets.
+func (l *Log) copies() int {
+	switch {
+	case l.options.Replicas > 0:
+		return l.options.Replicas
+	case l.engine != nil:
+		return 1
+	case l.writes.ConnectedClusterName() != "" && len(l.writes.Servers()) >= 3:
+		return 3
+	}
+	l.logger.Warn("event log: a new stream gets one copy, since the NATS server does not tell of a cluster of three: to lose its disk is to lose the data")
+	return 1
+}
+
 // prepare finds or makes one stream. What an operator changed in one that
 // exists (replicas, placement) stays; what the promises rest on must be there.
 func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
 	c.Storage = jetstream.FileStorage
 	c.Retention = jetstream.LimitsPolicy
-	c.Replicas = l.options.Replicas
 	c.AllowDirect = true
 	c.Duplicates = duplicates
 	if c.MaxMsgs == 0 {
@@ -107,9 +123,10 @@ func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
 	}
 	found, err := l.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if l.options.Identity != "" && c.Metadata != nil {
+		if l.options.Made && c.Metadata != nil {
 			return fmt.Errorf("%w: stream %s is missing; %s", ErrLogLost, c.Name, restoreLog)
 		}
+		c.Replicas = l.copies()
 		if found, err = l.js.CreateStream(ctx, c); err != nil {
 			return fmt.Errorf("make stream %s: %w", c.Name, err)
 		}
@@ -119,6 +136,8 @@ func (l *Log) prepare(ctx context.Context, c jetstream.StreamConfig) error {
 	}
 	is := found.CachedInfo().Config
 	switch {
+	case c.Metadata[identityKey] != is.Metadata[identityKey] && !l.options.Made:
+		return fmt.Errorf("%w: stream %s belongs to another data directory or to keys that are gone: put keys/ back that it was made with, or give this directory a NATS server, cluster or account of its own", ErrMismatch, c.Name)
 	case c.Metadata[identityKey] != is.Metadata[identityKey]:
 		return fmt.Errorf("%w: stream %s is of another log; %s", ErrLogLost, c.Name, restoreLog)
 	case c.Metadata[streamsKey] != is.Metadata[streamsKey]:

@@ -42,11 +42,15 @@ type Sealer interface {
 }
 
 const (
-	// queued bounds the receipts that wait to be written. Beyond it a decision
-	// waits with them, so that memory is bounded and no receipt is dropped.
+	// overdue is within what time a receipt is durable after its answer left. Once
+	// one has waited longer, no further answer leaves with a promise of the same.
+	overdue = time.Second
+	// queued bounds the receipts that wait to be written.
 	queued = 16384
-	// batched is the most receipts in one append.
+	// batched is the most receipts in one append, and full how many bytes end it
+	// sooner: what does not fit the log's queue would never be taken.
 	batched = 4096
+	full    = 8 << 20
 	// An append costs the same syncs for one receipt as for a thousand, so the
 	// first waits for more to come: up to looks times look, and no longer once a
 	// batch is full.
@@ -54,10 +58,21 @@ const (
 	look  = 50 * time.Millisecond
 	// retry is how long a failed append of waiting receipts pauses.
 	retry = 200 * time.Millisecond
+	// ending is how long Close tries to write what waits.
+	ending = 5 * time.Second
 )
 
-// ErrNoReceipt is returned for a receipt that is not held.
-var ErrNoReceipt = errors.New("no such receipt")
+// Errors of the journal. ErrBehind and ErrClosing mean that the answer must not
+// leave.
+var (
+	// ErrNoReceipt is returned for a receipt that is not held.
+	ErrNoReceipt = errors.New("no such receipt")
+	// ErrBehind: receipts of answers that left are not durable in time, so no
+	// more leave until they are. Answer 429 or 503 with Retry-After.
+	ErrBehind = errors.New("the log does not take receipts in time: ask again in a second")
+	// ErrClosing is returned for a receipt that came when the journal was ending.
+	ErrClosing = errors.New("the server is stopping: ask again in a moment")
+)
 
 // Journal writes receipts and reads them back.
 type Journal struct {
@@ -68,26 +83,37 @@ type Journal struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	room    chan struct{} // a place for each receipt that waits or will
-	queue   chan entry    // as long as room: who has a place never waits
-	done    chan struct{}
+	room  chan struct{} // a place for each receipt that waits or will
+	queue chan entry    // as long as room: who has a place never waits
+	done  chan struct{}
+
+	began   time.Time     // what waiting is measured from, by the clock that never steps
+	oldest  atomic.Int64  // when the oldest receipt that the writer holds was queued, in ns since began; 0: it holds none
+	failing atomic.Bool   // the last append of waiting receipts failed
+	written atomic.Uint64 // totals, see JournalStats
 	lost    atomic.Uint64
-	written atomic.Uint64
+	refused atomic.Uint64
+
 	closing sync.Once
-	stop    chan struct{}
+	stop    chan struct{}   // closed when Close begins
+	life    context.Context // ends when Close gives up
+	end     context.CancelFunc
 }
 
 type entry struct {
 	token identity.Token
 	id    event.ID
 	body  []byte
+	at    time.Duration // when it was queued, since the journal began
 }
 
 // NewJournal returns a journal whose receipts carry a MAC under key (32 bytes),
 // and starts its writer. Close ends it.
 func NewJournal(log Log, index Index, sealer Sealer, key []byte, now func() time.Time, logger *slog.Logger) *Journal {
 	j := &Journal{log: log, index: index, sealer: sealer, key: key, now: now, logger: logger,
-		room: make(chan struct{}, queued), queue: make(chan entry, queued), done: make(chan struct{}), stop: make(chan struct{})}
+		room: make(chan struct{}, queued), queue: make(chan entry, queued), done: make(chan struct{}), stop: make(chan struct{}),
+		began: time.Now()}
+	j.life, j.end = context.WithCancel(context.Background())
 	go j.write()
 	return j
 }
@@ -136,25 +162,26 @@ func (j *Journal) Before(ctx context.Context, t identity.Token, id string, body 
 	return j.append(ctx, []entry{e})
 }
 
-// ErrClosing is returned for a receipt that came when the journal was ending.
-var ErrClosing = errors.New("the server is stopping: ask again in a moment")
-
 // After takes a place in the queue of receipts that become durable within a
-// second, and waits for one when the queue is full. The caller then calls keep
-// exactly once, without waiting for anything in between: with true the receipt
-// is queued, with false it is dropped. On an error, ErrClosing or the context's,
-// there is no keep and the answer must not leave.
-func (j *Journal) After(ctx context.Context, t identity.Token, id string, body []byte) (keep func(bool), err error) {
+// second. It never waits. The caller then calls keep exactly once, without
+// waiting for anything in between: with true the receipt is queued, with false
+// it is dropped. On an error there is no keep and the answer must not leave: it
+// is ErrBehind as long as the log refuses receipts, one of an answer that left
+// has waited for more than a second, or the queue is full.
+func (j *Journal) After(t identity.Token, id string, body []byte) (keep func(bool), err error) {
 	e, err := newEntry(t, id, body)
 	if err != nil {
 		return nil, err
 	}
+	if j.failing.Load() || j.waited() > overdue {
+		j.refused.Add(1)
+		return nil, ErrBehind
+	}
 	select {
 	case j.room <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-j.stop:
-		return nil, ErrClosing
+	default:
+		j.refused.Add(1)
+		return nil, ErrBehind
 	}
 	select {
 	case <-j.stop: // the writer may have looked for the last time
@@ -164,11 +191,20 @@ func (j *Journal) After(ctx context.Context, t identity.Token, id string, body [
 	}
 	return func(yes bool) {
 		if yes {
+			e.at = time.Since(j.began)
 			j.queue <- e
 		} else {
 			<-j.room
 		}
 	}, nil
+}
+
+// waited returns for how long the oldest receipt that is not durable has waited.
+func (j *Journal) waited() time.Duration {
+	if at := time.Duration(j.oldest.Load()); at > 0 {
+		return time.Since(j.began) - at
+	}
+	return 0
 }
 
 func newEntry(t identity.Token, id string, body []byte) (e entry, err error) {
@@ -194,6 +230,7 @@ func (j *Journal) write() {
 		select {
 		case e := <-j.queue:
 			<-j.room
+			j.oldest.Store(int64(e.at))
 			j.linger()
 			for batch = j.fill(append(batch[:0], e)); len(batch) > 0; batch = j.fill(batch[:0]) {
 				j.persist(batch)
@@ -228,13 +265,19 @@ func (j *Journal) linger() {
 	}
 }
 
-// fill takes what waits, up to a batch, without waiting for more.
+// fill takes what waits, up to a batch, without waiting for more. What it
+// returns first has waited longest.
 func (j *Journal) fill(batch []entry) []entry {
-	for len(batch) < batched {
+	size := 0
+	for len(batch) < batched && size < full {
 		select {
 		case e := <-j.queue:
 			<-j.room
+			if len(batch) == 0 {
+				j.oldest.Store(int64(e.at))
+			}
 			batch = append(batch, e)
+			size += len(e.body)
 		default:
 			return batch
 		}
@@ -242,26 +285,26 @@ func (j *Journal) fill(batch []entry) []entry {
 	return batch
 }
 
-// persist appends a batch, again and again until it is durable or the journal
-// stops; an ended context of one request must not lose another's receipt.
+// persist appends a batch, again and again until it is durable or Close gives
+// up; an ended context of one request must not lose another's receipt.
 func (j *Journal) persist(batch []entry) {
 	for failed := 0; ; failed++ {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
 		err := j.append(ctx, batch)
 		cancel()
+		j.failing.Store(err != nil)
 		if err == nil {
+			j.oldest.Store(0)
 			return
 		}
 		if failed == 0 {
-			j.logger.Error("receipts wait: the log did not take them", "receipts", len(batch), "error", err)
+			j.logger.Error("receipts wait, and no more answers about known people leave: the log did not take them", "receipts", len(batch), "error", err)
 		}
 		select {
-		case <-j.stop:
-			if failed > 2 {
-				j.lost.Add(uint64(len(batch)))
-				return
-			}
 		case <-time.After(retry):
+		case <-j.life.Done():
+			j.lost.Add(uint64(len(batch)))
+			return
 		}
 	}
 }
@@ -331,23 +374,29 @@ func (j *Journal) Read(ctx context.Context, id string) ([]byte, identity.Token, 
 	return nil, identity.Token{}, ErrNoReceipt
 }
 
-// JournalStats are totals since the start, for metrics.
+// JournalStats are totals since the start and what waits now, for metrics.
 type JournalStats struct {
-	Written uint64 // receipts made durable
-	Lost    uint64 // receipts that left in an answer and were not kept when the journal ended
-	Queued  int    // receipts that wait now
+	Written uint64        // receipts made durable
+	Lost    uint64        // receipts that left in an answer and were not kept when the journal ended
+	Refused uint64        // answers that did not leave, with ErrBehind
+	Queued  int           // receipts that wait, without the batch that is being written
+	Waited  time.Duration // for how long the oldest has waited
 }
 
 // Stats returns the totals.
 func (j *Journal) Stats() JournalStats {
-	return JournalStats{Written: j.written.Load(), Lost: j.lost.Load(), Queued: len(j.queue)}
+	return JournalStats{Written: j.written.Load(), Lost: j.lost.Load(), Refused: j.refused.Load(), Queued: len(j.queue), Waited: j.waited()}
 }
 
-// Close writes what waits and ends the writer. It returns an error when receipts
-// of answers that left could not be written.
+// Close writes what waits and ends the writer, within a few seconds even if the
+// log hangs. It returns an error when receipts of answers that left could not be
+// written.
 func (j *Journal) Close() error {
 	j.closing.Do(func() { close(j.stop) })
+	giveUp := time.AfterFunc(ending, j.end)
+	defer giveUp.Stop()
 	<-j.done
+	j.end()
 	if n := j.lost.Load(); n > 0 {
 		return fmt.Errorf("%d receipts of answers that left are not kept: the log did not take them", n)
 	}

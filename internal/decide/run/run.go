@@ -12,7 +12,8 @@
 //
 // Promises kept here: 2 (a view is opened against a grant only), 3 (the fence),
 // 6 (every decision about a known person has a receipt; where the purpose says
-// "before" it is durable before the answer leaves).
+// "before" it is durable before the answer leaves, and elsewhere within a second:
+// while the log does not keep up with that, no answer about a known person leaves).
 //
 // Non-goals: who may ask (package api proves the speaker), what to answer (the
 // engines).
@@ -118,7 +119,8 @@ func (e *PurposeError) Error() string {
 
 // Decide answers ask for a subject. It returns a *PurposeError for a purpose
 // that cannot be decided on, and an error when a receipt that must be durable
-// first could not be written or the engine cannot answer at all.
+// first could not be written, when receipts are not durable in time (ErrBehind),
+// or when the engine cannot answer at all.
 func (r *Runner) Decide(ctx context.Context, who Subject, ask decide.Ask) (decide.Answer, error) {
 	purpose, ok := r.Gate.Purpose(ask.Purpose)
 	if !ok {
@@ -199,16 +201,17 @@ func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
 	return answer, true, nil
 }
 
-// keep does what may wait for the answer's receipt: it makes one durable that
-// must be so before, and takes a place for one that is written after. What it
-// returns is told whether the answer leaves, and does not wait.
+// keep does what may wait or fail for the answer's receipt: it makes one durable
+// that must be so before, and takes a place for one that is written after. What
+// it returns is told whether the answer leaves, and does not wait. An answer that
+// the gate made un-personal has a receipt too, and the same holds for it.
 func (t *try) keep(ctx context.Context, a *decide.Answer) (leaves func(bool), err error) {
 	j := t.runner.Journal
 	switch a.Receipt.Durable {
 	case "before":
 		return func(bool) {}, j.Before(ctx, t.who.Token, a.Receipt.ID, a.ReceiptJSON)
 	case "after":
-		return j.After(ctx, t.who.Token, a.Receipt.ID, a.ReceiptJSON)
+		return j.After(t.who.Token, a.Receipt.ID, a.ReceiptJSON)
 	}
 	return func(bool) {}, nil
 }

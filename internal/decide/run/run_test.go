@@ -39,19 +39,48 @@ type house struct {
 	during  func() // what happens while the engine works
 	failing error
 	log     *slowLog
+	unclean bool // the test has the journal lose receipts
 }
 
-// slowLog is the real log behind a door.
+// slowLog is the real log behind a door: while it is shut, appends wait as they
+// do for a disk that hangs.
 type slowLog struct {
 	*eventlog.Log
-	door sync.RWMutex // locked: appends wait
+	full atomic.Bool // appends fail at once, as on a full disk
+
+	mu   sync.Mutex // guards door
+	door chan struct{}
 }
 
 // Append waits at the door.
 func (l *slowLog) Append(ctx context.Context, records []event.Record) error {
-	l.door.RLock()
-	defer l.door.RUnlock()
+	l.mu.Lock()
+	door := l.door
+	l.mu.Unlock()
+	if l.full.Load() {
+		return eventlog.ErrFull
+	}
+	if door != nil {
+		select {
+		case <-door:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	return l.Log.Append(ctx, records)
+}
+
+func (l *slowLog) shut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.door = make(chan struct{})
+}
+
+func (l *slowLog) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.door)
+	l.door = nil
 }
 
 // Name is the engine's.
@@ -94,7 +123,9 @@ func newHouse(t *testing.T, receipt string) *house {
 	followed := make(chan error, 1)
 	go func() { followed <- log.Follow(ctx, state.Applied(), state.Apply) }()
 	t.Cleanup(func() {
-		must(t, h.journal.Close())
+		if err := h.journal.Close(); !h.unclean {
+			must(t, err)
+		}
 		cancel()
 		<-followed
 		must(t, errors.Join(state.Close(), log.Close(context.Background()), keys.Close()))
@@ -179,45 +210,92 @@ func TestFence(t *testing.T) {
 	}
 }
 
-// Promise 3 when the log is slow: an answer that waits for its receipt's place
-// is checked after the wait, so a withdrawal that was acknowledged during it
-// counts.
+// Promise 3 when the log is slow: an answer that waits for its receipt is checked
+// after the wait, so a withdrawal that was acknowledged during it counts.
 func TestFenceAfterAWait(t *testing.T) {
-	h := newHouse(t, "after")
+	h := newHouse(t, "before")
 	h.choose(consent.Given)
-	h.log.door.Lock()
-	answers := make(chan decide.Answer)
-	asked := make(chan error, 1)
-	go func() {
-		defer close(answers)
-		for {
-			a, err := h.runner.Decide(t.Context(), h.subject(), decide.Ask{Purpose: "personalization", N: 1})
-			if err != nil {
-				asked <- err
-				return
+	h.log.shut()
+	worked := make(chan struct{})
+	h.during = func() { h.during = nil; close(worked) }
+	answer := make(chan decide.Answer)
+	go func() { answer <- h.ask() }()
+	<-worked // from here the answer waits for its receipt only
+	h.choose(consent.Withdrawn)
+	h.log.open()
+	if a := <-answer; a.Personal || a.Receipt.Decision != "withdrawn" {
+		t.Errorf("after an acknowledged withdrawal: %+v", a.Receipt)
+	}
+}
+
+// Promise 6, "elsewhere within a second": while the log does not take receipts no
+// answer about a known person leaves, and whoever asks hears it at once; when it
+// takes them again, all that left are kept.
+func TestNoAnswerLeavesWithoutAReceipt(t *testing.T) {
+	for name, c := range map[string]struct{ stop, goOn func(*slowLog) }{
+		"a log that hangs":   {(*slowLog).shut, (*slowLog).open},
+		"a log that refuses": {func(l *slowLog) { l.full.Store(true) }, func(l *slowLog) { l.full.Store(false) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, "after")
+			h.choose(consent.Given)
+			c.stop(h.log)
+			left := h.askUntil(func(err error) bool { return errors.Is(err, run.ErrBehind) })
+			if left == 0 || left > 1000 {
+				t.Errorf("%d answers left while no receipt could be written", left)
 			}
-			select {
-			case answers <- a:
-			case <-t.Context().Done():
-				return
+			if a, err := h.runner.Decide(t.Context(), run.Subject{}, decide.Ask{Purpose: "personalization", N: 1}); err != nil || a.Personal {
+				t.Errorf("an answer for nobody, which has no receipt to keep: %v", err)
+			}
+			c.goOn(h.log)
+			left += h.askUntil(func(err error) bool { return err == nil })
+			must(t, h.journal.Close())
+			if s := h.journal.Stats(); s.Written != uint64(left) || s.Refused == 0 {
+				t.Errorf("%d answers left, %+v", left, s)
+			}
+		})
+	}
+}
+
+// askUntil asks every few milliseconds until what came back is as wanted, and
+// returns how many answers left.
+func (h *house) askUntil(want func(error) bool) (left int) {
+	h.t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) { // polls the journal
+		a, err := h.runner.Decide(h.t.Context(), h.subject(), decide.Ask{Purpose: "personalization", N: 1})
+		if err == nil {
+			left++
+			if !a.Personal {
+				h.t.Fatalf("%+v", a.Receipt)
 			}
 		}
-	}()
-	waits := time.NewTimer(time.Hour)
-	for full := false; !full; {
-		waits.Reset(300 * time.Millisecond) // no answer for so long: the queue is full
-		select {
-		case <-answers:
-		case err := <-asked:
-			t.Fatal(err)
-		case <-waits.C:
-			full = true
+		if want(err) {
+			return left
 		}
 	}
-	h.choose(consent.Withdrawn)
-	h.log.door.Unlock()
-	if a := <-answers; a.Personal || a.Receipt.Decision != "withdrawn" {
-		t.Errorf("after an acknowledged withdrawal: %+v", a.Receipt)
+	h.t.Fatal("30 s of asking did not bring it about")
+	return left
+}
+
+// The end of the journal is bounded even when the log hangs, and says what is
+// lost.
+func TestClosingOnAHangingLog(t *testing.T) {
+	h := newHouse(t, "after")
+	h.unclean = true
+	h.choose(consent.Given)
+	h.log.shut()
+	h.ask()
+	closed := make(chan error, 1)
+	go func() { closed <- h.journal.Close() }()
+	select {
+	case err := <-closed:
+		if err == nil || h.journal.Stats().Lost != 1 {
+			t.Errorf("one receipt is lost, the end says %v and %+v", err, h.journal.Stats())
+		}
+	case <-time.After(9 * time.Second): // one try to append takes ten
+		t.Error("the journal does not end")
+		h.log.open()
+		<-closed
 	}
 }
 
