@@ -146,6 +146,6 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
 		Choices: h.choices, Catalog: h.catalog, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
-		ModelsWithin: h.learner.within(), Metrics: registry, Logger: h.logger, Now: h.clock.Now,
+		ModelsWithin: h.learner.within(), ModelsUnder: trainingPurpose, Metrics: registry, Logger: h.logger, Now: h.clock.Now,
 	})
 }

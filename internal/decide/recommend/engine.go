@@ -77,6 +77,9 @@ func (e *Engine) decide(ask *decide.Ask, history []profile.Interaction) decide.R
 	return r
 }
 
+// listed is the reason of every product of the fallback; it is only ever read.
+var listed = []decide.Reason{{Code: "catalogue", Share: 1}}
+
 // top adds products of the fallback to an answer that is too short. They have no
 // score and no reason but their place in the list.
 func top(items []decide.Item, fallback []string, q *Question) []decide.Item {
@@ -86,7 +89,7 @@ func top(items []decide.Item, fallback []string, q *Question) []decide.Item {
 		}
 		known := slices.ContainsFunc(items, func(x decide.Item) bool { return x.ID == id })
 		if !known && q.permits(id) {
-			items = append(items, decide.Item{ID: id, Reasons: []decide.Reason{}})
+			items = append(items, decide.Item{ID: id, Reasons: listed})
 		}
 	}
 	return items
