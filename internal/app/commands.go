@@ -107,7 +107,7 @@ func ImportCatalog(c Config, file string) (int, error) {
 		return 0, err
 	}
 	defer f.Close()
-	products, err := catalog.Read(f)
+	products, _, err := catalog.Read(f)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", file, err)
 	}
