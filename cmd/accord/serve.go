@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"accord/internal/app"
@@ -21,6 +22,14 @@ func (serveCommand) Help() string {
   accord init --data shop && accord key add --kind secret --source backend --data shop
   accord serve --data shop
   accord serve --data shop --listen :8443 --tls-cert cert.pem --tls-key key.pem`
+}
+
+// Validate refuses an interval that is none.
+func (c serveCommand) Validate() error {
+	if c.Learn <= 0 {
+		return errors.New("--learn takes a time above 0, such as 10m")
+	}
+	return nil
 }
 
 // Run serves until it is told to stop.
@@ -64,16 +73,28 @@ func (initCommand) Help() string {
 
 // Run makes the directory.
 func (c initCommand) Run(s *session) error {
-	file, err := app.Init(c.Data, app.Kind(c.Kind), c.Name)
+	made, err := app.Init(c.Data, app.Kind(c.Kind), c.Name)
 	if err != nil {
 		return err
 	}
-	s.say("Wrote %s.\nRead it, make it yours, try it with `accord declare check --data %s --sample events.json`,\nthen make a key with `accord key add --kind secret --source backend --data %s` and run `accord serve --data %s`.", file, c.Data, c.Data, c.Data)
+	if made.Adopted {
+		s.say("Made %s for the declaration that was there, %s.", c.Data, made.Declaration)
+	} else {
+		s.say("Wrote %s.", made.Declaration)
+	}
+	s.say("Read it, make it yours, try it with `accord declare check --data %s --sample %s`,\nthen make a key with `accord key add --kind secret --source backend --data %s` and run `accord serve --data %s`.", c.Data, made.Sample, c.Data, c.Data)
 	return nil
 }
 
 type versionCommand struct {
 	JSON bool `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (versionCommand) Help() string {
+	return `Examples:
+  accord version
+  accord version --json`
 }
 
 // Run prints the version.

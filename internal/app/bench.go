@@ -159,7 +159,7 @@ func rawDecide(ctx context.Context, file string, o BenchOptions) (float64, error
 	}
 	engine := recommend.New(nil)
 	engine.Swap(&m)
-	ask := decide.Ask{Purpose: "personalization", N: 10, Moment: decide.Moment{Time: time.Now()}}
+	ask := decide.Ask{Purpose: "personalization", N: BenchAnswer, Moment: decide.Moment{Time: time.Now()}}
 	for i := range o.History {
 		ask.Moment.Session = append(ask.Moment.Session, bench.ItemID((i*131+int(o.Seed))%o.Items))
 	}

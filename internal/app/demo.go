@@ -128,7 +128,7 @@ func (d *demo) past(ctx context.Context) error {
 		}
 		lines = append(lines, demoLines(x)...)
 	}
-	if err := d.house.recordMany(ctx, people); err != nil {
+	if err := d.house.recordMany(ctx, people, func(int64, int64) {}); err != nil {
 		return err
 	}
 	for len(lines) > 0 {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,11 @@ const drain = 10 * time.Second
 func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	if (o.TLSCert == "") != (o.TLSKey == "") {
 		return &UsageError{"--tls-cert and --tls-key go together"}
+	}
+	if o.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey); err != nil {
+			return fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
 	}
 	hideSyncs()
 	h, err := Open(ctx, o.Config)
@@ -144,7 +150,7 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 	return api.New(api.Config{
 		Declaration: h.declaration, Gate: h.gate, Book: h.book,
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
-		Choices: h.choices, Catalog: h.catalog, Visitors: h.visitors, Shop: h.shop,
+		Choices: h.choices, Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
 		ModelsWithin: h.learner.within(), ModelsUnder: trainingPurpose, Metrics: registry, Logger: h.logger, Now: h.clock.Now,
 	})
