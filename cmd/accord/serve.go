@@ -43,7 +43,7 @@ func (c serveCommand) Run(s *session) error {
 type demoCommand struct {
 	Listen string `help:"Address of the page." default:"127.0.0.1:8080" env:"ACCORD_LISTEN"`
 	Data   string `help:"Keep the demonstration here; default: a temporary directory that is removed at the end." type:"path"`
-	Seed   uint64 `help:"Seed of the simulated shop." default:"1"`
+	Seed   uint64 `help:"Seed of the simulated shop; default: that of the directory, or 1."`
 }
 
 // Help shows examples.

@@ -66,7 +66,20 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	if h.directory.Kind != Production {
 		fmt.Fprintf(talk, "The directory is one of %s: choices in it may be simulated.\n", h.directory.Kind)
 	}
-	return h.serve(ctx, o, handler, talk)
+	listener, err := listen(o.Listen)
+	if err != nil {
+		return err
+	}
+	return h.serve(ctx, o, listener, handler, talk)
+}
+
+// listen takes the address.
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", address, err)
+	}
+	return listener, nil
 }
 
 // hideSyncs doubles GOMAXPROCS where nobody set it. A thread in fsync keeps its
@@ -104,12 +117,8 @@ func serveProfiler(listen string) (end func(), err error) {
 	return func() { server.Close(); <-done }, nil
 }
 
-// serve answers with handler until ctx ends or the house fails.
-func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler, talk io.Writer) error {
-	listener, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", o.Listen, err)
-	}
+// serve answers on listener with handler until ctx ends or the house fails.
+func (h *House) serve(ctx context.Context, o ServeOptions, listener net.Listener, handler http.Handler, talk io.Writer) error {
 	server := api.Server(handler)
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
