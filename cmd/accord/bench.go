@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"accord/internal/app"
@@ -21,6 +23,21 @@ type benchLoad struct {
 	JSON        bool          `help:"Print one JSON object: rate_per_s, p50_ms, p99_ms, rss_mb, raw_rate_per_s, ratio."`
 }
 
+// Validate refuses a load that is none, before a server is started for it.
+func (b benchLoad) Validate() error {
+	switch {
+	case b.Connections < 1:
+		return errors.New("--connections takes 1 or more")
+	case b.Duration <= 0:
+		return errors.New("--duration takes a time above 0, such as 10s")
+	case b.People < 1:
+		return errors.New("--people takes 1 or more")
+	case b.Items < 1 || b.Items > 100_000:
+		return errors.New("--items takes 1 to 100000")
+	}
+	return nil
+}
+
 func (b benchLoad) options(s *session) app.BenchOptions {
 	return app.BenchOptions{People: b.People, Items: b.Items, Connections: b.Connections, Duration: b.Duration, Seed: b.Seed, Profile: b.Profile, Talk: s.talk}
 }
@@ -29,6 +46,17 @@ type benchIngest struct {
 	benchLoad
 	Batch    int     `help:"Events a request; 1 sends single /v1/track calls." default:"100"`
 	NewShare float64 `help:"Share of events about somebody new." default:"0.05"`
+}
+
+// Validate refuses a batch that is none.
+func (c benchIngest) Validate() error {
+	switch {
+	case c.Batch < 1 || c.Batch > app.MaxEvents:
+		return fmt.Errorf("--batch takes 1 to %d events", app.MaxEvents)
+	case !(c.NewShare >= 0 && c.NewShare <= 1):
+		return errors.New("--new-share takes a share from 0 to 1")
+	}
+	return c.benchLoad.Validate()
 }
 
 // Help says what is measured.
@@ -57,6 +85,14 @@ func (c benchIngest) Run(s *session) error {
 type benchDecide struct {
 	benchLoad
 	History int `help:"Events in each person's history." default:"30"`
+}
+
+// Validate refuses a history that is none.
+func (c benchDecide) Validate() error {
+	if c.History < 1 || c.Items < c.History+app.BenchAnswer {
+		return fmt.Errorf("--history takes 1 or more, and --items %d more than that", app.BenchAnswer)
+	}
+	return c.benchLoad.Validate()
 }
 
 // Help says what is measured.

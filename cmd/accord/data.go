@@ -3,8 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"accord/internal/app"
@@ -18,7 +18,7 @@ type importCommand struct {
 type importRetail struct {
 	place
 	File     string  `arg:"" help:"The file." type:"existingfile"`
-	Kind     string  `help:"What a new data directory is for: ${enum}." enum:"production,evaluation,demonstration" default:"production"`
+	Kind     string  `help:"Make the data directory if it is not there, for evaluation or demonstration; one for production is made with init." enum:"evaluation,demonstration," default:"" placeholder:"KIND"`
 	Basis    string  `help:"Keep what this legal basis covers, such as contract."`
 	Consents string  `help:"CSV of choices: customer_id,purpose,state,at,method,notice." type:"existingfile"`
 	Simulate float64 `name:"simulate-consent" help:"Share of customers who consent, simulated and marked so; never in production." placeholder:"SHARE"`
@@ -28,7 +28,12 @@ type importRetail struct {
 
 // Help shows examples.
 func (importRetail) Help() string {
-	return `A file of orders has no consents in it, so say on what basis it is kept.
+	return `The file is CSV, plain or gzipped, with the header
+InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
+
+A file of orders has no consents in it, so say on what basis it is kept. A line of which
+something was kept is never taken again; the others are looked at again by the next import.
+Products that the catalogue lacks are added to it.
 
 Examples:
   accord import retail orders.csv.gz --basis contract --data shop
@@ -38,11 +43,7 @@ Examples:
 
 // Run imports the file and prints what was kept, dropped and why.
 func (c importRetail) Run(s *session) error {
-	kind := app.Kind(c.Kind)
-	if _, err := os.Stat(c.Data); err == nil && kind == app.Production {
-		kind = "" // take the directory as it is
-	}
-	report, err := app.ImportRetail(s.ctx, c.config(s, kind), app.ImportOptions{
+	report, err := app.ImportRetail(s.ctx, c.config(s, app.Kind(c.Kind)), app.ImportOptions{
 		File: c.File, Basis: c.Basis, Consents: c.Consents, Simulate: c.Simulate, Seed: c.Seed,
 	}, s.talk)
 	if err != nil {
@@ -55,25 +56,43 @@ func (c importRetail) Run(s *session) error {
 }
 
 type importCatalog struct {
-	place
+	files
+	remote
 	File string `arg:"" help:"CSV, JSON, or a merchant feed (RSS, Atom, tab-separated), plain or gzipped." type:"existingfile"`
+	JSON bool   `help:"Print the summary as JSON."`
 }
 
-// Help shows examples.
+// Help shows the formats and examples.
 func (importCatalog) Help() string {
-	return `Examples:
+	return `A product takes the place of the one that had its id; others stay. A file is taken whole or
+not at all. While a server runs on the directory, bring the products to it with --server.
+
+CSV has a header with these names, in any order, and may have other columns:
+  id,title,price,currency                 must be there
+  category,stock,picture,url              may be there
+  85123A,White hanging heart,2.95,GBP     a price in whole units; no stock is not known
+
+JSON has the same names, as a list or one object after another:
+  [{"id":"85123A","title":"White hanging heart","price":2.95,"currency":"GBP","stock":7}]
+
+Examples:
   accord import catalog products.csv --data shop
-  accord import catalog feed.xml.gz --data shop`
+  accord import catalog feed.xml.gz --server http://127.0.0.1:8080 --key sk_…`
 }
 
 // Run imports the products.
 func (c importCatalog) Run(s *session) error {
-	n, err := app.ImportCatalog(c.config(s, ""), c.File)
+	report, err := app.ImportCatalog(s.ctx, app.Config{Data: c.Data, Config: c.Config, Logger: s.logger}, c.at(), c.File)
 	if err != nil {
 		return err
 	}
-	s.say("%d products are in the catalogue now.", n)
-	return nil
+	if len(report.PassedOver) > 0 {
+		s.say("Passed over the columns %s: the catalogue has no place for them.", strings.Join(report.PassedOver, ", "))
+	}
+	if c.JSON {
+		return json.NewEncoder(s.out).Encode(report)
+	}
+	return report.Write(s.out)
 }
 
 type evaluateCommand struct {
@@ -98,7 +117,7 @@ func (c evaluateCommand) Run(s *session) error {
 			return &app.UsageError{Text: "--until takes a day such as 2011-11-09"}
 		}
 	}
-	report, err := app.Evaluate(s.ctx, c.config(s, ""), until, s.talk)
+	report, err := app.Evaluate(s.ctx, c.config(s, ""), until)
 	if err != nil {
 		return err
 	}
@@ -114,7 +133,7 @@ type declareCommand struct {
 }
 
 type declareCheck struct {
-	place
+	files
 	Sample string `help:"JSON file of events: one, a list, or a batch." type:"existingfile"`
 	JSON   bool   `help:"Print JSON."`
 }
@@ -173,6 +192,13 @@ type keyList struct {
 	JSON bool `help:"Print JSON."`
 }
 
+// Help shows examples.
+func (keyList) Help() string {
+	return `Examples:
+  accord key list --data shop
+  accord key list --data shop --json`
+}
+
 // Run lists the keys.
 func (c keyList) Run(s *session) error { return app.ListKeys(c.Data, c.JSON, s.out) }
 
@@ -180,6 +206,13 @@ type keyRotate struct {
 	keyPlace
 	ID      string        `arg:"" help:"The key's id, from accord key list."`
 	Overlap time.Duration `help:"How long the old key still works." default:"24h"`
+}
+
+// Help shows examples.
+func (keyRotate) Help() string {
+	return `Examples:
+  accord key rotate k_4f7c --data shop
+  accord key rotate k_4f7c --overlap 1h --data shop`
 }
 
 // Run rotates a key.
@@ -197,6 +230,9 @@ type keyRevoke struct {
 	keyPlace
 	ID string `arg:"" help:"The key's id, from accord key list."`
 }
+
+// Help shows an example.
+func (keyRevoke) Help() string { return "Example:\n  accord key revoke k_4f7c --data shop" }
 
 // Run revokes a key.
 func (c keyRevoke) Run(s *session) error {
@@ -218,6 +254,8 @@ type remote struct {
 	Server string `help:"Ask a running server instead of opening the data directory."`
 	Key    string `help:"The secret key of that server." env:"ACCORD_KEY"`
 }
+
+func (r remote) at() app.Server { return app.Server{URL: r.Server, Key: r.Key} }
 
 func (p person) body() map[string]string {
 	switch {
@@ -249,6 +287,14 @@ func (decideCommand) Help() string {
   accord decide --user 12347 --server http://127.0.0.1:8080 --key sk_…`
 }
 
+// Validate refuses a number of items that nobody can answer.
+func (c decideCommand) Validate() error {
+	if c.N < 1 || c.N > app.MaxItems {
+		return fmt.Errorf("-n takes 1 to %d items", app.MaxItems)
+	}
+	return nil
+}
+
 // Run asks and prints the answer as JSON.
 func (c decideCommand) Run(s *session) error {
 	moment := map[string]any{}
@@ -270,7 +316,7 @@ func (c decideCommand) Run(s *session) error {
 	if len(c.Exclude) > 0 {
 		body["exclude"] = c.Exclude
 	}
-	return app.Ask(s.ctx, c.config(s, ""), c.Server, c.Key, "POST", "/v1/decide", body, s.out)
+	return app.Decide(s.ctx, c.config(s, ""), c.at(), body, s.out)
 }
 
 type consentCommand struct {
@@ -293,7 +339,7 @@ func (c consentGet) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return app.Ask(s.ctx, c.config(s, ""), c.Server, c.Key, "GET", "/v1/consent?"+query, nil, s.out)
+	return app.Ask(s.ctx, c.config(s, ""), c.at(), "GET", "/v1/consent?"+query, nil, s.out)
 }
 
 type consentSet struct {
@@ -319,7 +365,7 @@ func (c consentSet) Run(s *session) error {
 			return &app.UsageError{Text: "a choice is given, refused, withdrawn or objected"}
 		}
 	}
-	return app.Ask(s.ctx, c.config(s, ""), c.Server, c.Key, "PUT", "/v1/consent", map[string]any{"person": c.body(), "choices": c.Choice, "method": c.Method}, s.out)
+	return app.Ask(s.ctx, c.config(s, ""), c.at(), "PUT", "/v1/consent", map[string]any{"person": c.body(), "choices": c.Choice, "method": c.Method}, s.out)
 }
 
 func (p person) query() (string, error) {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -45,10 +46,15 @@ type command struct {
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
-// place is where a command finds its data; many commands embed it.
-type place struct {
+// files are a data directory and its declaration.
+type files struct {
 	Data   string `help:"The data directory." default:"accord-data" env:"ACCORD_DATA" type:"path"`
 	Config string `help:"The declaration; default: accord.yaml in the data directory." env:"ACCORD_CONFIG" type:"path"`
+}
+
+// place is where a command finds its data; many commands embed it.
+type place struct {
+	files
 	NATS   string `name:"nats" help:"An existing NATS cluster, nats://HOST, of this directory alone; default: embedded." env:"ACCORD_NATS"`
 	Copies int    `name:"replicas" help:"Copies of the log on that cluster, 1 to 5, from its first start on; default: 3 on three nodes or more, else 1." env:"ACCORD_REPLICAS"`
 }
@@ -84,7 +90,6 @@ func run(args []string, out, talk io.Writer) (status int) {
 		kong.Writers(out, talk),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.UsageOnError(),
 	)
 	if err != nil {
 		fmt.Fprintln(talk, "accord:", err)
@@ -95,7 +100,12 @@ func run(args []string, out, talk io.Writer) (status int) {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(talk, "accord: %v\nTry: accord --help\n", err)
+		var wrong *kong.ParseError
+		name := "accord"
+		if errors.As(err, &wrong) {
+			name = called(wrong.Context)
+		}
+		fmt.Fprintf(talk, "accord: %v\nTry: %s --help\n", err, name)
 		return usage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -107,7 +117,7 @@ func run(args []string, out, talk io.Writer) (status int) {
 	case err == nil:
 		return success
 	case errors.As(err, &wrong):
-		fmt.Fprintf(talk, "accord: %v\nTry: accord %s --help\n", err, parsed.Command())
+		fmt.Fprintf(talk, "accord: %v\nTry: %s --help\n", err, called(parsed))
 		return usage
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		fmt.Fprintln(talk, "accord: interrupted")
@@ -115,4 +125,15 @@ func run(args []string, out, talk io.Writer) (status int) {
 	}
 	fmt.Fprintln(talk, "accord:", err)
 	return failure
+}
+
+// called is the command as it is typed, as far as it was understood.
+func called(c *kong.Context) string {
+	words := []string{"accord"}
+	for _, p := range c.Path {
+		if p.Command != nil {
+			words = append(words, p.Command.Name)
+		}
+	}
+	return strings.Join(words, " ")
 }

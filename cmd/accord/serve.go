@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"accord/internal/app"
@@ -24,6 +25,14 @@ func (serveCommand) Help() string {
   accord serve --data shop --listen :8443 --tls-cert cert.pem --tls-key key.pem`
 }
 
+// Validate refuses an interval that is none.
+func (c serveCommand) Validate() error {
+	if c.Learn <= 0 {
+		return errors.New("--learn takes a time above 0, such as 10m")
+	}
+	return nil
+}
+
 // Run serves until it is told to stop.
 func (c serveCommand) Run(s *session) error {
 	return app.Serve(s.ctx, app.ServeOptions{
@@ -35,7 +44,7 @@ func (c serveCommand) Run(s *session) error {
 type demoCommand struct {
 	Listen string `help:"Address of the page." default:"127.0.0.1:8080" env:"ACCORD_LISTEN"`
 	Data   string `help:"Keep the demonstration here; default: a temporary directory that is removed at the end." type:"path"`
-	Seed   uint64 `help:"Seed of the simulated shop." default:"1"`
+	Seed   uint64 `help:"Seed of the simulated shop; default: that of the directory, or 1."`
 }
 
 // Help shows examples.
@@ -65,16 +74,28 @@ func (initCommand) Help() string {
 
 // Run makes the directory.
 func (c initCommand) Run(s *session) error {
-	file, err := app.Init(c.Data, app.Kind(c.Kind), c.Name)
+	made, err := app.Init(c.Data, app.Kind(c.Kind), c.Name)
 	if err != nil {
 		return err
 	}
-	s.say("Wrote %s.\nRead it, make it yours, try it with `accord declare check --data %s --sample events.json`,\nthen make a key with `accord key add --kind secret --source backend --data %s` and run `accord serve --data %s`.", file, c.Data, c.Data, c.Data)
+	if made.Adopted {
+		s.say("Made %s for the declaration that was there, %s.", c.Data, made.Declaration)
+	} else {
+		s.say("Wrote %s.", made.Declaration)
+	}
+	s.say("Read it, make it yours, try it with `accord declare check --data %s --sample %s`,\nthen make a key with `accord key add --kind secret --source backend --data %s` and run `accord serve --data %s`.", c.Data, made.Sample, c.Data, c.Data)
 	return nil
 }
 
 type versionCommand struct {
 	JSON bool `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (versionCommand) Help() string {
+	return `Examples:
+  accord version
+  accord version --json`
 }
 
 // Run prints the version.

@@ -97,9 +97,11 @@ type Config struct {
 	Probe func(context.Context) error
 	// Busy tells the errors that mean "later": the log's queue is full.
 	Busy func(error) bool
-	// ModelsWithin is how long after a withdrawal shared models may still know
-	// the person; it is answered with the withdrawal as a moment.
+	// ModelsWithin is how long after a withdrawal of ModelsUnder, the purpose that
+	// shared models are learnt under, they may still know the person; it is answered
+	// with the withdrawal as a moment.
 	ModelsWithin time.Duration
+	ModelsUnder  declare.PurposeID
 	// Metrics takes the API's metrics and is served at /metrics.
 	Metrics *prometheus.Registry
 	Logger  *slog.Logger

@@ -62,7 +62,7 @@ type putConsentOutput struct {
 		Sequence uint64    `json:"sequence,omitzero" doc:"The choice's place among all choices; only for a proven person"`
 		Accepted time.Time `json:"accepted" doc:"When it came into force"`
 		// ModelsUntil is the deadline of promise 3.
-		ModelsUntil *time.Time `json:"models_until,omitempty" doc:"When something was narrowed: until then a model that many people share may still know the person"`
+		ModelsUntil *time.Time `json:"models_until,omitempty" doc:"When the purpose that models are learnt under was narrowed: until then a model that many people share may still know the person"`
 	}
 }
 
@@ -95,7 +95,7 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(cs, func(c consent.Choice) bool { return c.State != consent.Given }) {
+	if slices.ContainsFunc(cs, func(c consent.Choice) bool { return c.Purpose == s.ModelsUnder && c.State != consent.Given }) {
 		until := out.Body.Accepted.Add(s.ModelsWithin)
 		out.Body.ModelsUntil = &until
 	}

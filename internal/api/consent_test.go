@@ -104,7 +104,7 @@ func TestUnprovenNarrows(t *testing.T) {
 	known := h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, withdrawn), key(h.write)).status(200)
 	unknown := h.do("PUT", "/v1/consent", choose(`{"user_id":"nobody-knows"}`, withdrawn), key(h.write)).status(200)
 	for _, a := range []*answer{known, unknown} {
-		a.members("choices", "accepted", "models_until").without("sequence")
+		a.members("choices", "accepted").without("sequence")
 	}
 	if fmt.Sprint(known.json["choices"]) != fmt.Sprint(unknown.json["choices"]) {
 		t.Error("the answer tells who is known")
@@ -296,9 +296,10 @@ func TestBucketsAreBounded(t *testing.T) {
 // their own, returned with the acknowledgement.
 func TestNarrowingHasADeadline(t *testing.T) {
 	h := newHouse(t)
-	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"given"}`), key(h.secret)).status(200).without("models_until")
+	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"model_training":"given"}`), key(h.secret)).status(200).without("models_until")
+	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"newsletter":"withdrawn"}`), key(h.secret)).status(200).without("models_until")
 	for _, state := range []string{"withdrawn", "refused", "objected"} {
-		a := h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"`+state+`"}`), key(h.secret)).status(200)
+		a := h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"model_training":"`+state+`"}`), key(h.secret)).status(200)
 		accepted, err := time.Parse(time.RFC3339, a.text("accepted"))
 		must(t, err)
 		until, err := time.Parse(time.RFC3339, a.text("models_until"))

@@ -149,7 +149,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 		Declaration: d, Gate: h.gate, Book: h.book, Keys: h.access, People: h.keys, Collector: &sink{Collector: collector},
 		Decider: runner, Receipts: journal, Choices: h.choices, Catalog: products, Visitors: h.visitors, Shop: shop,
 		Probe: log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
-		ModelsWithin: 24 * time.Hour, Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	for _, f := range change {
 		f(&h.config)

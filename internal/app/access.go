@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -66,7 +67,7 @@ func ListKeys(data string, asJSON bool, out io.Writer) error {
 		if !k.Live(now) {
 			state = "ended"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%v\n", k.ID, k.Kind, k.Source, k.Created.Format(time.DateOnly), state, k.Origins)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, k.Source, k.Created.Format(time.DateOnly), state, strings.Join(k.Origins, " "))
 	}
 	return table.Flush()
 }

@@ -200,7 +200,7 @@ func rawDecide(ctx context.Context, data string, o BenchOptions) (_ float64, err
 	}
 	engine := recommend.New(nil)
 	engine.Swap(h.engine.Model())
-	ask := decide.Ask{Purpose: "personalization", N: benchItems, Moment: decide.Moment{Time: time.Now()}}
+	ask := decide.Ask{Purpose: "personalization", N: BenchAnswer, Moment: decide.Moment{Time: time.Now()}}
 	for i := range o.History {
 		ask.Moment.Session = append(ask.Moment.Session, bench.ItemID((i*131+int(o.Seed))%o.Items))
 	}

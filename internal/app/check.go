@@ -1,7 +1,9 @@
 package app
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +29,7 @@ func DeclareCheck(data, config, sample string, asJSON bool, out io.Writer) error
 			return err
 		}
 		if explained, err = collect.Explain(d, b); err != nil {
-			return fmt.Errorf("%s: %w", sample, err)
+			return sampleFault(sample, b, err)
 		}
 	}
 	if asJSON {
@@ -39,7 +41,8 @@ func DeclareCheck(data, config, sample string, asJSON bool, out io.Writer) error
 		}{d.Hash, len(d.Purposes), len(d.Classes), explained})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "The declaration of %s is sound: %d purposes, %d events, %d attributes.\nVersion %s\n", d.Controllers[0].Name, len(d.Purposes), len(d.Events), len(d.Attributes), d.Hash)
+	fmt.Fprintf(&b, "The declaration of %s is sound: %s, %s, %s.\nVersion %s\n", d.Controllers[0].Name,
+		counted(len(d.Purposes), "purpose"), counted(len(d.Events), "event"), counted(len(d.Attributes), "attribute"), d.Hash)
 	for i, e := range explained {
 		fmt.Fprintf(&b, "\n%d. %s %s\n", i+1, e.Type, e.Event)
 		if e.Problem != "" {
@@ -51,6 +54,18 @@ func DeclareCheck(data, config, sample string, asJSON bool, out io.Writer) error
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// sampleFault says what is wrong with a sample file, and in which line.
+func sampleFault(name string, b []byte, err error) error {
+	var syntax *json.SyntaxError
+	switch fault := json.Unmarshal(b, new(any)); {
+	case !errors.Is(err, collect.ErrBadJSON):
+		return fmt.Errorf("%s: %w", name, err)
+	case errors.As(fault, &syntax):
+		return fmt.Errorf("%s:%d: not valid JSON: %w", name, 1+bytes.Count(b[:syntax.Offset], []byte("\n")), syntax)
+	}
+	return fmt.Errorf("%s: expected an event with its type, a list of events, or a batch, in JSON", name)
 }
 
 // fate says in a line what becomes of a field.

@@ -8,17 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-
 	"accord/internal/auth"
-	"accord/internal/catalog"
-	"accord/internal/catalog/store"
+	"accord/internal/collect"
+	"accord/internal/decide"
 	"accord/internal/evaluate"
 )
 
@@ -35,23 +32,12 @@ func within(ctx context.Context, c Config, act func(*House) error) (err error) {
 // ImportRetail imports a file into a data directory and shows how far it is on
 // talk.
 func ImportRetail(ctx context.Context, c Config, o ImportOptions, talk io.Writer) (report ImportReport, err error) {
-	info, err := os.Stat(o.File)
-	if err != nil {
+	if _, err := o.basis(); err != nil {
 		return report, err
 	}
-	progress := mpb.NewWithContext(ctx, mpb.WithOutput(talk), mpb.WithWidth(48))
-	bar := progress.AddBar(info.Size(),
-		mpb.PrependDecorators(decor.Name("import ")),
-		mpb.AppendDecorators(decor.Percentage(), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)))
-	o.Progress = func(done, total int64) { bar.SetTotal(total, false); bar.SetCurrent(done) }
-	defer func() {
-		if err != nil {
-			bar.Abort(false)
-		} else {
-			bar.SetTotal(-1, true)
-		}
-		progress.Wait()
-	}()
+	p := newProgress(ctx, talk)
+	defer p.close()
+	o.Progress = p.at
 	err = within(ctx, c, func(h *House) error {
 		var err error
 		report, err = h.ImportRetail(ctx, o)
@@ -63,27 +49,50 @@ func ImportRetail(ctx context.Context, c Config, o ImportOptions, talk io.Writer
 // Write writes the summary for people.
 func (r ImportReport) Write(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(n int, what string) { fmt.Fprintf(table, "%d\t  %s\t\n", n, what) }
-	row(r.Lines, "lines read")
+	row := func(n int, what string) { fmt.Fprintf(table, "%d\t  %s\n", n, what) }
+	row(r.Lines, noun(r.Lines, "line")+" read")
 	row(r.Kept, "kept")
 	if r.Repeated > 0 {
 		row(r.Repeated, "were here already: an earlier import brought them")
 	}
 	for _, reason := range sorted(r.Dropped) {
-		row(r.Dropped[reason], "dropped: "+reason)
+		row(r.Dropped[reason], "dropped: "+words(reason))
 	}
 	for _, reason := range sorted(r.Fields) {
-		row(r.Fields[reason], "fields of kept lines dropped: "+reason)
+		row(r.Fields[reason], noun(r.Fields[reason], "field")+" of kept lines dropped: "+words(reason))
 	}
 	if r.Customers > 0 {
-		what := "customers with choices"
+		what := noun(r.Customers, "customer") + " with choices"
 		if r.Synthetic {
 			what += " — SYNTHETIC: simulated, no human made them"
 		}
 		row(r.Customers, what)
 	}
-	row(r.Products, "products in the catalogue from this file")
+	row(r.Products, noun(r.Products, "product")+" that the catalogue lacked")
+	if len(r.Faults) > 0 {
+		fmt.Fprintf(table, "\nThe first lines that cannot be read:\n%s\n", strings.Join(r.Faults, "\n"))
+	}
 	return table.Flush()
+}
+
+// words says a reason as people do: the collector's own have codes, those of
+// package retail are words already.
+func words(reason string) string {
+	if s := collect.Words(reason); s != "" {
+		return s
+	}
+	return reason
+}
+
+// counted writes a number with what it counts.
+func counted(n int, what string) string { return fmt.Sprintf("%d %s", n, noun(n, what)) }
+
+// noun is what n of something are called.
+func noun(n int, what string) string {
+	if n == 1 {
+		return what
+	}
+	return what + "s"
 }
 
 func sorted(m map[string]int) []string {
@@ -95,38 +104,9 @@ func sorted(m map[string]int) []string {
 	return keys
 }
 
-// ImportCatalog puts the products of a file into the catalogue and returns how
-// many it has then.
-func ImportCatalog(c Config, file string) (int, error) {
-	d, err := OpenDirectory(c.Data, c.Kind)
-	if err != nil {
-		return 0, err
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	products, err := catalog.Read(f)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", file, err)
-	}
-	s, err := store.Open(d.file("catalog.json"))
-	if err != nil {
-		return 0, err
-	}
-	if err := s.Put(products); err != nil {
-		return 0, err
-	}
-	return s.Len(), nil
-}
-
 // Evaluate opens a data directory and evaluates on it.
-func Evaluate(ctx context.Context, c Config, until time.Time, talk io.Writer) (report evaluate.Report, err error) {
+func Evaluate(ctx context.Context, c Config, until time.Time) (report evaluate.Report, err error) {
 	err = within(ctx, c, func(h *House) error {
-		if h.Synthetic() {
-			fmt.Fprintf(talk, "The directory is one of %s: consents in it may be simulated.\n", h.directory.Kind)
-		}
 		var err error
 		report, err = h.Evaluate(ctx, until)
 		return err
@@ -145,31 +125,68 @@ func PersonQuery(user, anonymous string) (string, error) {
 	return url.Values{"anonymous_id": {anonymous}}.Encode(), nil
 }
 
+// Limits that a command line is checked against.
+const (
+	MaxItems    = decide.MaxItems   // of one answer
+	MaxEvents   = collect.MaxEvents // of one batch
+	BenchAnswer = 10                // items of an answer that `bench decide` asks for
+)
+
 // Ask sends one request to the API, of a running server when one is named, else
 // of the data directory opened in this process.
-func Ask(ctx context.Context, c Config, server, key, method, path string, body any, out io.Writer) error {
-	if server != "" {
-		client, err := NewClient(server, key)
+func Ask(ctx context.Context, c Config, at Server, method, path string, body any, out io.Writer) error {
+	if at.URL != "" {
+		client, err := NewClient(at)
 		if err != nil {
 			return err
 		}
 		return client.Do(ctx, method, path, body, out)
 	}
-	return within(ctx, c, func(h *House) error {
+	return orServer(within(ctx, c, func(h *House) error {
 		if err := h.CatchUp(ctx); err != nil {
 			return err
 		}
-		if path == "/v1/decide" && h.engine.Model() == nil {
+		return h.ask(ctx, method, path, body, out)
+	}))
+}
+
+// Decide asks for one answer, as Ask does. A data directory whose model was never
+// learnt, or has served its time, learns one first: nobody else would, and the
+// old one may rest on somebody who has withdrawn.
+func Decide(ctx context.Context, c Config, at Server, body any, out io.Writer) error {
+	const path = "/v1/decide"
+	if at.URL != "" {
+		return Ask(ctx, c, at, "POST", path, body, out)
+	}
+	return orServer(within(ctx, c, func(h *House) error {
+		if err := h.CatchUp(ctx); err != nil {
+			return err
+		}
+		if h.engine.Model() == nil || h.learner.wait() == 0 {
 			if err := h.learner.learn(ctx); err != nil {
 				return err
 			}
 		}
-		client, err := h.client()
-		if err != nil {
-			return err
-		}
-		return client.Do(ctx, method, path, body, out)
-	})
+		return h.ask(ctx, "POST", path, body, out)
+	}))
+}
+
+// ask sends one request to the house's own API.
+func (h *House) ask(ctx context.Context, method, path string, body any, out io.Writer) error {
+	client, err := h.client()
+	if err != nil {
+		return err
+	}
+	return client.Do(ctx, method, path, body, out)
+}
+
+// orServer adds the other way where a directory is in use, for the commands that
+// have it.
+func orServer(err error) error {
+	if _, ok := errors.AsType[inUseError](err); ok {
+		return fmt.Errorf("%w, or talk to it with --server URL and --key", err)
+	}
+	return err
 }
 
 // ownKey is a secret key that only this process knows, for a command that opens

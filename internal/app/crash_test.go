@@ -77,17 +77,17 @@ func startServer(t *testing.T, data string) (addr string, kill func()) {
 	return "", nil
 }
 
-// refusal is an answer other than 200. Whoever was killed gives no answer.
-type refusal struct {
+// refused is an answer other than 200. Whoever was killed gives no answer.
+type refused struct {
 	status int
 	text   string
 }
 
 // Error returns what was asked and answered.
-func (r *refusal) Error() string { return r.text }
+func (r *refused) Error() string { return r.text }
 
 // ask sends one request and reads its answer into out, if that is not nil. The
-// error is a *refusal when the server answered.
+// error is a *refused when the server answered.
 func (c *crash) ask(ctx context.Context, method, url string, body, out any) error {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *crash) ask(ctx context.Context, method, url string, body, out any) erro
 		return err
 	}
 	if resp.StatusCode != 200 {
-		return &refusal{resp.StatusCode, fmt.Sprintf("%s %s: %d %s", method, url, resp.StatusCode, answer)}
+		return &refused{resp.StatusCode, fmt.Sprintf("%s %s: %d %s", method, url, resp.StatusCode, answer)}
 	}
 	if out == nil {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"accord/internal/auth"
 	"accord/internal/collect"
 	"accord/internal/consent"
 	"accord/internal/decide"
@@ -28,7 +30,7 @@ import (
 type DemoOptions struct {
 	Data   string // "" is a temporary directory that is removed at the end
 	Listen string
-	Seed   uint64
+	Seed   uint64 // 0 is that of the directory, or 1
 	Logger *slog.Logger
 }
 
@@ -45,13 +47,22 @@ const (
 // through the collector, their answers leave through the runner, and the page
 // shows both. It ends with ctx.
 func Demo(ctx context.Context, o DemoOptions, out, talk io.Writer) (err error) {
+	listener, err := listen(o.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // again, where it was served
 	if o.Data == "" {
 		if o.Data, err = os.MkdirTemp("", "accord-demo-"); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(o.Data)) }()
 	}
-	d := &demo{feed: web.NewFeed(), shop: world.New(o.Seed, world.Options{Pace: demoPace, Pictures: "/demo/picture/"})}
+	seed, err := demoSeed(o)
+	if err != nil {
+		return err
+	}
+	d := &demo{feed: web.NewFeed(), shop: world.New(seed, world.Options{Pace: demoPace, Pictures: "/demo/picture/"})}
 	d.house, err = Open(ctx, Config{
 		Data: o.Data, Kind: Demonstration, Logger: o.Logger, Learn: demoLearn,
 		Collected: d.collected, Decided: d.decided,
@@ -67,16 +78,46 @@ func Demo(ctx context.Context, o DemoOptions, out, talk io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := d.keys(out, talk); err != nil {
-		return err
-	}
 	d.house.learner.run()
 	living, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { d.live(living) })
 	defer func() { stop(); d.feed.Close(); work.Wait() }()
-	fmt.Fprintf(talk, "A simulated shop is open. Look at it: http://%s/demo\n", o.Listen)
-	return d.house.serve(ctx, ServeOptions{Listen: o.Listen}, handler, talk, d.feed.Close)
+	fmt.Fprintf(talk, "A simulated shop is open. Look at it: http://%s/demo\n", listener.Addr())
+	if err := d.keys(out, talk); err != nil {
+		return err
+	}
+	return d.house.serve(ctx, ServeOptions{}, listener, handler, talk, d.feed.Close)
+}
+
+// demoSeed is the seed of the shop in a directory. It is kept there, since the
+// names and products of another shop do not belong to what is on record.
+func demoSeed(o DemoOptions) (uint64, error) {
+	var kept struct {
+		Seed uint64 `json:"seed"`
+	}
+	d, err := OpenDirectory(o.Data, Demonstration)
+	if err != nil {
+		return 0, err
+	}
+	b, err := os.ReadFile(d.file("demo.json"))
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(b, &kept); err != nil {
+			return 0, fmt.Errorf("%s is damaged: %w", d.file("demo.json"), err)
+		}
+		if o.Seed != 0 && o.Seed != kept.Seed {
+			return 0, &UsageError{fmt.Sprintf("the shop in %s has the seed %d: leave --seed out, or choose another directory with --data", o.Data, kept.Seed)}
+		}
+		return kept.Seed, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return 0, err
+	}
+	kept.Seed = max(o.Seed, 1)
+	if b, err = json.Marshal(kept); err != nil {
+		return 0, err
+	}
+	return kept.Seed, writeFile(d.file("demo.json"), append(b, '\n'))
 }
 
 // demo is the simulated shop on a house.
@@ -84,6 +125,8 @@ type demo struct {
 	house *House
 	shop  *world.World
 	feed  *web.Feed
+
+	alike map[string]int // by customer: how little their own answer would show
 
 	mu     sync.RWMutex          // guards people
 	people map[string]web.Person // short token → customer
@@ -97,7 +140,7 @@ func customerID(c world.Customer) identity.Identifier {
 
 // fill gives a fresh demonstration its products, choices and orders, and a
 // model, so that the first page has something to show.
-func (d *demo) fill(ctx context.Context) error {
+func (d *demo) fill(ctx context.Context) (err error) {
 	h := d.house
 	if h.catalog.Len() == 0 {
 		if err := h.catalog.Put(d.shop.Products()); err != nil {
@@ -113,7 +156,11 @@ func (d *demo) fill(ctx context.Context) error {
 	if err := d.meet(ctx); err != nil {
 		return err
 	}
-	return h.learner.learn(ctx)
+	if err := h.learner.learn(ctx); err != nil {
+		return err
+	}
+	d.alike, err = d.compare(ctx)
+	return err
 }
 
 // past brings in what happened before the demonstration began: first who chose
@@ -128,7 +175,7 @@ func (d *demo) past(ctx context.Context) error {
 		}
 		lines = append(lines, demoLines(x)...)
 	}
-	if err := d.house.recordMany(ctx, people); err != nil {
+	if err := d.house.recordMany(ctx, people, func(int64, int64) {}); err != nil {
 		return err
 	}
 	for len(lines) > 0 {
@@ -290,14 +337,14 @@ func (d *demo) handler() (http.Handler, error) {
 }
 
 // keys makes the demonstration's keys, so that curl works at once. They are the
-// data that the command prints.
+// data that the command prints, and end with it.
 func (d *demo) keys(out, talk io.Writer) error {
-	for _, kind := range []string{"write", "secret"} {
-		plain, _, err := MakeKey(d.house.directory.Path, kind, "demo-"+kind, nil)
+	fmt.Fprintln(talk, "A write key and a secret key, for as long as it is open:")
+	for _, kind := range []auth.Kind{auth.Write, auth.Secret} {
+		plain, err := d.house.access.MakeEphemeral("demo-"+string(kind), kind)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(talk, "A %s key for this demonstration: ", kind)
 		if _, err := fmt.Fprintln(out, plain); err != nil {
 			return err
 		}

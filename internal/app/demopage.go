@@ -2,13 +2,16 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"accord/internal/collect"
 	"accord/internal/consent"
+	"accord/internal/decide"
 	"accord/internal/decide/run"
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/profile"
 	"accord/internal/web"
 	"accord/internal/world"
 )
@@ -37,7 +40,7 @@ func (d *demo) customer(c world.Customer, t identity.Token) web.Customer {
 	return out
 }
 
-// Customers lists the shop's customers.
+// Customers lists the shop's customers, first those whose switch shows the most.
 func (d *demo) Customers(context.Context) []web.Customer {
 	customers := d.shop.Customers()
 	out := make([]web.Customer, 0, len(customers))
@@ -47,7 +50,52 @@ func (d *demo) Customers(context.Context) []web.Customer {
 			out = append(out, d.customer(c, token))
 		}
 	}
+	slices.SortStableFunc(out, func(a, b web.Customer) int { return d.alike[a.ID] - d.alike[b.ID] })
 	return out
+}
+
+// compare counts, for every customer, how many items of their own answer are in
+// the one that everybody gets. It asks the engine and not the runner, since
+// nothing is answered to anybody.
+func (d *demo) compare(ctx context.Context) (map[string]int, error) {
+	h, alike := d.house, map[string]int{}
+	purpose, _ := h.gate.Purpose("personalization")
+	ask := decide.Ask{Purpose: "personalization", N: demoAnswer, Moment: decide.Moment{Time: h.clock.Now(), Channel: "web"}}
+	everybody, err := h.engine.Decide(ctx, ask, profile.View{})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range d.shop.Customers() {
+		alike[c.ID] = demoAnswer
+		token, _, err := h.keys.Find(h.keys.Hasher().Lookup(customerID(c)))
+		if err != nil {
+			return nil, err
+		}
+		grant, reason := h.gate.Ask(token, purpose, h.clock.Now())
+		if reason != consent.Allowed {
+			continue
+		}
+		view, err := h.vault.View(ctx, grant)
+		if err != nil {
+			return nil, err
+		}
+		own, err := h.engine.Decide(ctx, ask, view)
+		if err != nil {
+			return nil, err
+		}
+		alike[c.ID] = shared(own.Items, everybody.Items)
+	}
+	return alike, nil
+}
+
+// shared counts the items that are in both answers.
+func shared(a, b []decide.Item) (n int) {
+	for i := range a {
+		if slices.ContainsFunc(b, func(x decide.Item) bool { return x.ID == a[i].ID }) {
+			n++
+		}
+	}
+	return n
 }
 
 // Customer returns one of them with their switches.
@@ -140,9 +188,10 @@ func (d *demo) decided(a run.Activity) {
 	}
 	who := d.person(a.Person)
 	shown := a.Items[:min(len(a.Items), 4)]
-	decision := &web.Decision{Person: who, Personal: a.Personal, Items: web.Items(shown, d.title)}
+	decision := &web.Decision{Person: who, Personal: a.Personal, Items: web.Items(shown, d.title, web.They)}
+	why := web.They.Reason(a.Reason.Code(), a.Reason.String())
 	if !a.Personal {
-		decision.Why = web.Reason(a.Reason.Code(), a.Reason.String())
+		decision.Why = why
 	}
 	at := a.Time
 	if at.IsZero() {
@@ -150,6 +199,6 @@ func (d *demo) decided(a run.Activity) {
 	}
 	d.feed.Publish(web.Activity{Time: at, Decision: decision})
 	if refused {
-		d.feed.Publish(web.Activity{Time: at, Refusal: &web.Refusal{Person: who, Purpose: web.Heading(a.Purpose), Why: web.Reason(a.Reason.Code(), a.Reason.String())}})
+		d.feed.Publish(web.Activity{Time: at, Refusal: &web.Refusal{Person: who, Purpose: web.Heading(a.Purpose), Why: why}})
 	}
 }

@@ -27,6 +27,7 @@ const (
 // Directory is the layout of a data directory:
 //
 //	accord.yaml     the declaration (unless --config names another)
+//	events.json     sample events for `accord declare check`
 //	directory.json  what the directory is for; its format
 //	keys/           the keys of every person: without them all else is noise
 //	log/            the durable log (JetStream)
@@ -34,7 +35,7 @@ const (
 //	models/         what was learnt, sealed
 //	catalog.json    products
 //	access.json     hashes of the API's keys
-//	imports.json    how far each imported file was taken
+//	imports/        of each imported file, the lines that are durable
 //	run.json        whether the last run ended in order, and which did not
 //	                (remove it to acknowledge those)
 type Directory struct {
@@ -50,11 +51,13 @@ func (d *Directory) file(name string) string { return filepath.Join(d.Path, name
 
 // OpenDirectory opens a data directory, or makes it with the given kind when it
 // is not there. An existing directory of another kind is an error; kind "" takes
-// what it finds, and makes a production directory.
+// what it finds and makes nothing, so that a mistyped name is not one more shop.
 func OpenDirectory(path string, kind Kind) (*Directory, error) {
 	d := &Directory{Path: path}
 	b, err := os.ReadFile(d.file("directory.json"))
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && kind == "":
+		return nil, fmt.Errorf("there is no data directory at %s: make one with `accord init --data %s`, or name another with --data", path, path)
 	case errors.Is(err, fs.ErrNotExist):
 		return makeDirectory(path, kind)
 	case err != nil:
@@ -67,15 +70,12 @@ func OpenDirectory(path string, kind Kind) (*Directory, error) {
 		return nil, fmt.Errorf("data directory %s has format %d and this program reads %d: use the version of accord that made it", path, d.Format, directoryFormat)
 	}
 	if kind != "" && kind != d.Kind {
-		return nil, fmt.Errorf("data directory %s is a %s directory and cannot become a %s one: choose another with --data", path, d.Kind, kind)
+		return nil, fmt.Errorf("data directory %s is for %s and cannot become one for %s: choose another with --data", path, d.Kind, kind)
 	}
 	return d, nil
 }
 
 func makeDirectory(path string, kind Kind) (*Directory, error) {
-	if kind == "" {
-		kind = Production
-	}
 	d := &Directory{Path: path, Format: directoryFormat, Kind: kind, Created: time.Now().UTC().Truncate(time.Second)}
 	for _, old := range []string{"keys", "log", "state"} {
 		if _, err := os.Stat(d.file(old)); err == nil {
@@ -126,7 +126,12 @@ func writeFile(name string, b []byte) error {
 	if err := os.Rename(temp.Name(), name); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(name))
+	return syncDirectory(filepath.Dir(name))
+}
+
+// syncDirectory makes durable which files are in a directory.
+func syncDirectory(name string) error {
+	dir, err := os.Open(name)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func (h *House) Evaluate(ctx context.Context, until time.Time) (evaluate.Report,
 	if err := h.CatchUp(ctx); err != nil {
 		return evaluate.Report{}, err
 	}
-	data, err := h.histories(ctx)
+	data, synthetic, err := h.histories(ctx)
 	if err != nil {
 		return evaluate.Report{}, err
 	}
@@ -24,5 +24,7 @@ func (h *House) Evaluate(ctx context.Context, until time.Time) (evaluate.Report,
 	if until.IsZero() {
 		until = evaluate.Split(data, .9)
 	}
-	return evaluate.Temporal(ctx, data, until, evaluate.Options{})
+	report, err := evaluate.Temporal(ctx, data, until, evaluate.Options{})
+	report.Synthetic = synthetic
+	return report, err
 }

@@ -149,8 +149,8 @@ func (h *House) begin() (err error) {
 
 func (h *House) onClose(f func() error) { h.closers = append(h.closers, f) }
 
-// openFiles opens what needs no lock: the directory, the declaration, the
-// catalogue and the API's keys.
+// openFiles opens what needs no lock: the directory, the declaration and the
+// API's keys.
 func (h *House) openFiles() (err error) {
 	if h.directory, err = OpenDirectory(h.config.Data, h.config.Kind); err != nil {
 		return err
@@ -161,9 +161,6 @@ func (h *House) openFiles() (err error) {
 	if h.shop, err = identity.ParseShopKeys(h.declaration.ShopKeys); err != nil {
 		return fmt.Errorf("the declaration's shop_keys: %w", err)
 	}
-	if h.catalog, err = store.Open(h.directory.file("catalog.json")); err != nil {
-		return err
-	}
 	if h.access, err = auth.Open(h.directory.file("access.json")); err != nil {
 		return err
 	}
@@ -171,8 +168,9 @@ func (h *House) openFiles() (err error) {
 	return nil
 }
 
-// openKeepers opens the key store, the log and the vault, and opens the gate
-// when they belong together and every durable choice is in force.
+// openKeepers opens the key store, whose lock is the directory's, then the
+// catalogue, the log and the vault, and opens the gate when they belong together
+// and every durable choice is in force.
 func (h *House) openKeepers(ctx context.Context) (err error) {
 	if err := h.directory.hasKeys(); err != nil {
 		return err
@@ -181,6 +179,9 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 		return inUse(err, vault.ErrInUse, h.config.Data)
 	}
 	h.onClose(h.keys.Close)
+	if h.catalog, err = store.Open(h.directory.file("catalog.json")); err != nil {
+		return err
+	}
 	if err := h.openLog(ctx); err != nil {
 		return err
 	}
@@ -251,9 +252,17 @@ func (l choiceLog) AppendChoice(ctx context.Context, m event.ChoiceMessage) (uin
 
 func inUse(err, sentinel error, data string) error {
 	if errors.Is(err, sentinel) {
-		return fmt.Errorf("data directory %s is in use by another accord: stop that one, or talk to it with --server URL", data)
+		return inUseError(data)
 	}
 	return err
+}
+
+// inUseError names a data directory that another process has.
+type inUseError string
+
+// Error says what to do.
+func (e inUseError) Error() string {
+	return fmt.Sprintf("data directory %s is in use by another accord: stop that one", string(e))
 }
 
 // lifetimes are the retentions of the classes on one day.
@@ -316,16 +325,20 @@ func (h *House) newCollector(state collect.State) *collect.Collector {
 // nothing to check against, and a shop that only sends events gets ids.
 func (h *House) mayShow(id string) bool { return h.catalog.Len() == 0 || h.catalog.Sellable(id) }
 
-// showCatalog lets the engine answer in the catalogue's order while nothing was
-// learnt.
+// showCatalog lets the engine answer in the catalogue's order, first what is in
+// stock, while nothing was learnt.
 func (h *House) showCatalog() {
 	const most = 500
 	ids := make([]string, 0, most)
-	for p := range h.catalog.All() {
-		if len(ids) == most {
-			break
+	for _, sellable := range []bool{true, false} { // the others may come again
+		for p := range h.catalog.All() {
+			if len(ids) == most {
+				break
+			}
+			if p.Sellable() == sellable {
+				ids = append(ids, p.ID)
+			}
 		}
-		ids = append(ids, p.ID)
 	}
 	h.engine.SetFallback(ids)
 }
@@ -423,6 +436,3 @@ func (h *House) closeAll() (err error) {
 	}
 	return err
 }
-
-// Synthetic reports whether the directory may hold simulated choices.
-func (h *House) Synthetic() bool { return h.directory.Kind != Production }

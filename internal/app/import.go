@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
+	"accord/internal/catalog"
 	"accord/internal/collect"
 	"accord/internal/consent"
 	"accord/internal/declare"
@@ -24,33 +26,49 @@ type ImportOptions struct {
 	Consents string  // a CSV of choices: customer_id,purpose,state,at,method,notice
 	Simulate float64 // share of customers, 0 < share ≤ 1, who "consent"
 	Seed     uint64
-	Progress func(done, total int64) // bytes read; may be nil
+	Progress func(step string, done, total int64) // may be nil
+}
+
+// progress returns what tells how far a step is.
+func (o ImportOptions) progress(step string) func(done, total int64) {
+	if o.Progress == nil {
+		return func(int64, int64) {}
+	}
+	return func(done, total int64) { o.Progress(step, done, total) }
 }
 
 // ImportReport is what an import did.
 type ImportReport struct {
 	Lines     int            `json:"lines"`
 	Kept      int            `json:"kept"`      // lines of which something was kept now
-	Repeated  int            `json:"repeated"`  // lines that an earlier import had brought
+	Repeated  int            `json:"repeated"`  // lines of which an earlier import had kept something
 	Dropped   map[string]int `json:"dropped"`   // lines by reason
 	Fields    map[string]int `json:"fields"`    // fields of kept lines that were dropped, by reason
 	Customers int            `json:"customers"` // customers with a choice in this import
-	Products  int            `json:"products"`  // products added to the catalogue
+	Products  int            `json:"products"`  // products that the catalogue lacked
 	Synthetic bool           `json:"synthetic"` // the choices were simulated
+	Faults    []string       `json:"faults"`    // the first lines that cannot be read, and why
 }
 
 // importEvent is the declared event that an order line becomes.
 const importEvent = "Product Purchased"
+
+// importCountry is the field of it that the template does not declare: whoever
+// has a purpose for it declares it.
+const importCountry = "country"
 
 // importBatch is how many lines become durable together.
 const importBatch = 2000
 
 // ImportRetail reads a file in the layout of the UCI Online Retail data.
 func (h *House) ImportRetail(ctx context.Context, o ImportOptions) (ImportReport, error) {
-	report := ImportReport{Dropped: map[string]int{}, Fields: map[string]int{}}
-	basis, err := h.importBasis(o)
+	report := ImportReport{Dropped: map[string]int{}, Fields: map[string]int{}, Faults: []string{}}
+	basis, err := o.basis()
 	if err != nil {
 		return report, err
+	}
+	if o.Simulate != 0 && h.directory.Kind == Production {
+		return report, fmt.Errorf("data directory %s is for production: simulated consents are refused there; use one made with `accord init --kind evaluation`, or let import make it with --kind evaluation", h.directory.Path)
 	}
 	f, err := os.Open(o.File)
 	if err != nil {
@@ -64,36 +82,48 @@ func (h *House) ImportRetail(ctx context.Context, o ImportOptions) (ImportReport
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return report, err
 	}
-	journal, err := h.directory.imports()
-	if err != nil {
-		return report, err
-	}
-	in := importer{house: h, basis: basis, report: &report, journal: journal}
-	summary, err := retail.Read(f, in.line(ctx), o.Progress)
+	in := importer{house: h, basis: basis, report: &report}
+	summary, err := retail.Read(f, in.line(ctx), o.progress("orders"))
 	if err == nil {
 		err = in.flush(ctx)
 	}
 	if err == nil {
-		err = journal.end(summary.Source)
+		err = in.journal.end()
 	}
+	err = errors.Join(err, in.journal.close())
 	report.Lines = summary.Lines
 	for reason, n := range summary.Dropped {
 		report.Dropped[reason] += n
 	}
+	for _, fault := range summary.Faults {
+		report.Faults = append(report.Faults, fault.String())
+	}
 	if err != nil {
 		return report, err
 	}
-	products := in.products.Products()
-	report.Products = len(products)
-	if err := h.catalog.Put(products); err != nil {
-		return report, fmt.Errorf("catalogue: %w", err)
+	if report.Products, err = h.addProducts(in.products.Products()); err != nil {
+		return report, err
 	}
-	h.showCatalog()
 	return report, h.CatchUp(ctx)
 }
 
-// importBasis checks the options against each other and the directory.
-func (h *House) importBasis(o ImportOptions) (declare.Basis, error) {
+// addProducts puts what the catalogue lacks. The shop's own titles, prices and
+// stock say more than what can be guessed from its orders.
+func (h *House) addProducts(products []catalog.Product) (int, error) {
+	products = slices.DeleteFunc(products, func(p catalog.Product) bool {
+		_, there := h.catalog.Get(p.ID)
+		return there
+	})
+	if err := h.catalog.Put(products); err != nil {
+		return 0, fmt.Errorf("catalogue: %w", err)
+	}
+	h.showCatalog()
+	return len(products), nil
+}
+
+// basis checks the options against each other and returns the legal basis that
+// they name, 0 where choices count.
+func (o ImportOptions) basis() (declare.Basis, error) {
 	chosen := 0
 	for _, set := range []bool{o.Basis != "", o.Consents != "", o.Simulate != 0} {
 		if set {
@@ -103,13 +133,8 @@ func (h *House) importBasis(o ImportOptions) (declare.Basis, error) {
 	if chosen != 1 {
 		return 0, &UsageError{"a file of orders has no consents in it: say on what basis it is kept with exactly one of --basis contract, --consents FILE, or (for trying things out) --simulate-consent 0.7"}
 	}
-	if o.Simulate != 0 {
-		if o.Simulate < 0 || o.Simulate > 1 {
-			return 0, &UsageError{"--simulate-consent takes a share above 0 and at most 1"}
-		}
-		if h.directory.Kind == Production {
-			return 0, fmt.Errorf("data directory %s is a production directory: simulated consents are refused there; use one made with `accord init --kind evaluation`, or let import make it with --kind evaluation", h.directory.Path)
-		}
+	if o.Simulate < 0 || o.Simulate > 1 {
+		return 0, &UsageError{"--simulate-consent takes a share above 0 and at most 1"}
 	}
 	if o.Basis == "" {
 		return 0, nil
@@ -133,14 +158,15 @@ func (e *UsageError) Error() string { return e.Text }
 func (h *House) importChoices(ctx context.Context, f *os.File, o ImportOptions) (int, error) {
 	switch {
 	case o.Consents != "":
-		return h.importConsents(ctx, o.Consents)
+		return h.importConsents(ctx, o)
 	case o.Simulate > 0:
 		return h.simulateConsents(ctx, f, o)
 	}
 	return 0, nil
 }
 
-func (h *House) importConsents(ctx context.Context, name string) (int, error) {
+func (h *House) importConsents(ctx context.Context, o ImportOptions) (int, error) {
+	name := o.Consents
 	f, err := os.Open(name)
 	if err != nil {
 		return 0, err
@@ -163,7 +189,7 @@ func (h *House) importConsents(ctx context.Context, name string) (int, error) {
 			Purpose: declare.PurposeID(l.Purpose), State: state, At: l.At, Method: l.Method, Notice: l.Notice, Proof: "import",
 		})
 	}
-	return len(people), h.recordMany(ctx, people)
+	return len(people), h.recordMany(ctx, people, o.progress("choices"))
 }
 
 // simulateConsents finds each customer's first order and lets a share of them
@@ -176,7 +202,7 @@ func (h *House) simulateConsents(ctx context.Context, f *os.File, o ImportOption
 			first[l.Customer] = l.At
 		}
 		return nil
-	}, nil)
+	}, o.progress("customers"))
 	if err != nil {
 		return 0, err
 	}
@@ -194,13 +220,13 @@ func (h *House) simulateConsents(ctx context.Context, f *os.File, o ImportOption
 			}
 		}
 	}
-	return len(people), h.recordMany(ctx, people)
+	return len(people), h.recordMany(ctx, people, o.progress("choices"))
 }
 
 // recordMany records the choices of many people, several at a time so that they
 // share the log's throughput. A choice that is in force already is not recorded
 // again, so that a repeated import changes nothing.
-func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choice) error {
+func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choice, progress func(done, total int64)) error {
 	type job struct {
 		id      string
 		choices []consent.Choice
@@ -220,11 +246,14 @@ func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choi
 			}
 		}()
 	}
+	taken := int64(0)
 	for id, choices := range people {
 		if ctx.Err() != nil {
 			break
 		}
 		jobs <- job{id, choices}
+		taken++
+		progress(taken, int64(len(people)))
 	}
 	close(jobs)
 	for range workers {
@@ -262,19 +291,23 @@ type importer struct {
 	report   *ImportReport
 	batch    []collect.Line
 	products retail.Products
-	journal  *imports
-	last     retail.Line // the newest line in the batch
-	begun    bool        // a batch was taken
+	numbers  []int    // of the lines in the batch
+	journal  *imports // opened with the first line, which knows the file's digest
 }
 
 func (i *importer) line(ctx context.Context) func(retail.Line) error {
-	return func(l retail.Line) error {
+	return func(l retail.Line) (err error) {
+		if i.journal == nil {
+			if i.journal, err = i.house.directory.imports(l.Source); err != nil {
+				return err
+			}
+		}
 		i.products.Add(l)
-		if l.Number <= i.journal.Lines[l.Source] {
+		if i.journal.has(l.Number) {
 			i.report.Repeated++
 			return nil
 		}
-		i.last = l
+		i.numbers = append(i.numbers, l.Number)
 		i.batch = append(i.batch, collect.Line{
 			Source: l.Source, ID: fmt.Sprint(l.Number),
 			User:  identity.Identifier{Kind: identity.UserID, Value: l.Customer},
@@ -284,6 +317,7 @@ func (i *importer) line(ctx context.Context) func(retail.Line) error {
 				{Path: "product_id", Value: event.Value{Kind: event.ValueString, Text: l.Code}},
 				{Path: "quantity", Value: event.Value{Kind: event.ValueInteger, Int: int64(l.Quantity)}},
 				{Path: "price", Value: event.Value{Kind: event.ValueNumber, Num: float64(l.Price) / 100}},
+				{Path: importCountry, Value: event.Value{Kind: event.ValueString, Text: l.Country}},
 			},
 		})
 		if len(i.batch) < importBatch {
@@ -305,7 +339,14 @@ func (i *importer) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i.batch = i.batch[:0]
+	done := i.numbers[len(i.numbers)-1]
+	durable := i.numbers[:0]
+	for at, n := range i.numbers {
+		if r.Durable[at] {
+			durable = append(durable, n)
+		}
+	}
+	i.batch, i.numbers = i.batch[:0], i.numbers[:0]
 	i.report.Kept += r.Kept
 	i.report.Repeated += r.Duplicate
 	for reason, n := range r.Lines {
@@ -314,20 +355,20 @@ func (i *importer) flush(ctx context.Context) error {
 	for reason, n := range r.Fields {
 		i.report.Fields[reason] += n
 	}
-	return i.journal.reached(i.last.Source, i.last.Number)
+	if e, ok := i.house.declaration.Event(importEvent); ok {
+		if _, named := e.Field(importCountry); !named && r.Kept > 0 {
+			i.report.Fields[collect.Undeclared.Code()] += r.Kept
+		}
+	}
+	return i.journal.add(durable, done)
 }
 
-// collector returns what takes the batch. The first batch after an import that
-// broke off may be in the log, in whole or in part.
+// collector returns what takes the batch, which an import that broke off may have
+// brought into the log, in whole or in part.
 func (i *importer) collector(ctx context.Context) (*collect.Collector, error) {
 	h := i.house
-	if i.begun {
+	if !i.journal.doubts(i.numbers) {
 		return h.collector, nil
-	}
-	i.begun = true
-	broken, err := i.journal.begin(i.last.Source)
-	if err != nil || !broken {
-		return h.collector, err
 	}
 	held, err := h.held(ctx, i.batch)
 	if err != nil {

@@ -170,7 +170,7 @@ func (k *killing) tell(ctx context.Context, method, path string, body, out any) 
 		if k.dead.Load() {
 			return false
 		}
-		no, ok := errors.AsType[*refusal](err)
+		no, ok := errors.AsType[*refused](err)
 		later := ok && (no.status == http.StatusTooManyRequests || no.status == http.StatusServiceUnavailable)
 		if !later || time.Now().After(end) {
 			k.t.Error("a server that nobody killed:", err)

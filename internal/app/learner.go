@@ -214,21 +214,23 @@ func (l *learner) close() {
 	}
 }
 
-// histories returns what the consenting people did: the bulk view under the
-// purpose of training.
-func (h *House) histories(ctx context.Context) (recommend.Data, error) {
+// histories returns what the consenting people did, the bulk view under the
+// purpose of training, and how many of them consent by a simulated choice.
+func (h *House) histories(ctx context.Context) (data recommend.Data, synthetic int, err error) {
 	purpose, ok := h.gate.Purpose(trainingPurpose)
 	if !ok {
-		return nil, fmt.Errorf("the declaration has no purpose %q, so nothing may be learnt", trainingPurpose)
+		return nil, 0, fmt.Errorf("the declaration has no purpose %q, so nothing may be learnt", trainingPurpose)
 	}
-	var data recommend.Data
-	err := h.vault.Each(ctx, purpose, func(v profile.View) error {
+	err = h.vault.Each(ctx, purpose, func(v profile.View) error {
 		if x := recommend.HistoryOf(v); len(x.Items) > 0 {
 			data = append(data, x)
+			if v.Grant().Synthetic() {
+				synthetic++
+			}
 		}
 		return nil
 	})
-	return data, err
+	return data, synthetic, err
 }
 
 // learn learns a model from all that is in the log, keeps it and swaps it in.
@@ -242,7 +244,7 @@ func (l *learner) learn(ctx context.Context) error {
 		return err
 	}
 	r := &release{began: h.clock.Now(), every: l.every}
-	data, err := h.histories(ctx)
+	data, _, err := h.histories(ctx)
 	if err != nil {
 		return err
 	}

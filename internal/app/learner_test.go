@@ -74,7 +74,7 @@ func (l *learning) choose(s consent.State) {
 			people[fmt.Sprintf("u%d", u)] = append(people[fmt.Sprintf("u%d", u)], consent.Choice{Purpose: declare.PurposeID(p), State: s, At: l.clock.Now(), Method: "api"})
 		}
 	}
-	l.must(l.recordMany(l.t.Context(), people))
+	l.must(l.recordMany(l.t.Context(), people, func(int64, int64) {}))
 }
 
 // dated writes the model on disk anew, as one that was learnt so long ago by a

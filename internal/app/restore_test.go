@@ -27,11 +27,11 @@ type estate struct {
 func newEstate(t *testing.T) *estate {
 	t.Helper()
 	e := &estate{t: t, data: t.TempDir()}
-	file, err := Init(e.data, Demonstration, "Estate")
+	made, err := Init(e.data, Demonstration, "Estate")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(made.Declaration)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func newEstate(t *testing.T) *estate {
 	if changed == string(b) {
 		t.Fatal("the template has no newsletter")
 	}
-	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+	if err := os.WriteFile(made.Declaration, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return e

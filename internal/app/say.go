@@ -1,14 +1,18 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+
+	"accord/internal/api"
 )
 
 // Client speaks to the API, of a running server or of a house in this process:
@@ -19,19 +23,24 @@ type Client struct {
 	http http.Handler
 }
 
-// NewClient returns a client of a running server. The key is a secret key.
-func NewClient(server, key string) (*Client, error) {
-	u, err := url.Parse(server)
+// Server is a running server that a command speaks to instead of opening the
+// data directory; without a URL there is none.
+type Server struct{ URL, Key string }
+
+// NewClient returns a client of a running server. Its key is a secret key.
+func NewClient(at Server) (*Client, error) {
+	u, err := url.Parse(at.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, &UsageError{"--server takes the address of a running accord, such as http://127.0.0.1:8080"}
 	}
-	if key == "" {
+	if at.Key == "" {
 		return nil, &UsageError{"--server needs a secret key: make one with `accord key add --kind secret` and give it with --key or ACCORD_KEY"}
 	}
-	return &Client{base: strings.TrimRight(server, "/"), key: key}, nil
+	return &Client{base: strings.TrimRight(at.URL, "/"), key: at.Key}, nil
 }
 
-// Do sends one request and writes the answer's JSON to out, indented. An answer
+// Do sends one request and writes the answer's JSON to out, indented and
+// otherwise as it came, since a receipt's MAC is about its very bytes. An answer
 // that is not 2xx becomes an error with the server's own words.
 func (c *Client) Do(ctx context.Context, method, path string, body any, out io.Writer) error {
 	var payload io.Reader
@@ -59,20 +68,28 @@ func (c *Client) Do(ctx context.Context, method, path string, body any, out io.W
 		return err
 	}
 	if status/100 != 2 {
-		var problem struct{ Title, Detail string }
-		if json.Unmarshal(answer, &problem) == nil && problem.Detail != "" {
-			return fmt.Errorf("%s: %s", problem.Title, problem.Detail)
-		}
-		return fmt.Errorf("the server answered %d", status)
+		return refusal(status, answer)
 	}
-	var pretty any
-	if err := json.Unmarshal(answer, &pretty); err != nil {
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, bytes.TrimSpace(answer), "", "  "); err != nil {
 		return fmt.Errorf("the server's answer is not JSON: %w", err)
 	}
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(pretty)
+	pretty.WriteByte('\n')
+	_, err = pretty.WriteTo(out)
+	return err
+}
+
+// refusal is an answer that is not 2xx, in the server's own words.
+func refusal(status int, answer []byte) error {
+	var problem api.Problem
+	if json.Unmarshal(answer, &problem) != nil || problem.Detail == "" {
+		return fmt.Errorf("the server answered %d", status)
+	}
+	text := problem.Title + ": " + problem.Detail
+	for _, f := range problem.Errors {
+		text += fmt.Sprintf("\n  %s: %s", f.Location, f.Message)
+	}
+	return errors.New(text)
 }
 
 func (c *Client) send(req *http.Request) (int, []byte, error) {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,11 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	if (o.TLSCert == "") != (o.TLSKey == "") {
 		return &UsageError{"--tls-cert and --tls-key go together"}
 	}
+	if o.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey); err != nil {
+			return fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+	}
 	hideSyncs()
 	h, err := Open(ctx, o.Config)
 	if err != nil {
@@ -61,7 +67,20 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	if h.directory.Kind != Production {
 		fmt.Fprintf(talk, "The directory is one of %s: choices in it may be simulated.\n", h.directory.Kind)
 	}
-	return h.serve(ctx, o, handler, talk)
+	listener, err := listen(o.Listen)
+	if err != nil {
+		return err
+	}
+	return h.serve(ctx, o, listener, handler, talk)
+}
+
+// listen takes the address.
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", address, err)
+	}
+	return listener, nil
 }
 
 // hideSyncs doubles GOMAXPROCS where nobody set it. A thread in fsync keeps its
@@ -99,14 +118,10 @@ func serveProfiler(listen string) (end func(), err error) {
 	return func() { server.Close(); <-done }, nil
 }
 
-// serve answers with handler until ctx ends or the house fails. What it answered
-// without end (live feeds) is ended by feeds when it stops; all other requests
-// under way are answered.
-func (h *House) serve(ctx context.Context, o ServeOptions, handler http.Handler, talk io.Writer, feeds ...func()) error {
-	listener, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", o.Listen, err)
-	}
+// serve answers on listener with handler until ctx ends or the house fails. What
+// it answered without end (live feeds) is ended by feeds when it stops; all other
+// requests under way are answered.
+func (h *House) serve(ctx context.Context, o ServeOptions, listener net.Listener, handler http.Handler, talk io.Writer, feeds ...func()) error {
 	server := api.Server(handler, h.metrics, h.logger)
 	for _, end := range feeds {
 		server.RegisterOnShutdown(end)
@@ -146,9 +161,9 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 	return api.New(api.Config{
 		Declaration: h.declaration, Gate: h.gate, Book: h.book,
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
-		Choices: h.choices, Catalog: h.catalog, Visitors: h.visitors, Shop: h.shop,
+		Choices: h.choices, Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.probe, Busy: busy,
-		ModelsWithin: h.learner.within(), Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,
+		ModelsWithin: h.learner.within(), ModelsUnder: trainingPurpose, Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +71,7 @@ func TestServeStopsInOrder(t *testing.T) {
 			for i := 0; ; i++ {
 				err := c.ask(context.Background(), "POST", "http://"+addr+"/v1/batch",
 					map[string]any{"batch": []any{track("user-0", fmt.Sprintf("m-%d-%d", w, i), fmt.Sprintf("P-%d-%d", w, i))}}, nil)
-				if no, ok := errors.AsType[*refusal](err); ok {
+				if no, ok := errors.AsType[*refused](err); ok {
 					t.Error("a request that was taken was refused:", no)
 				}
 				if err != nil {
@@ -193,8 +195,12 @@ func TestDemo(t *testing.T) {
 	if !ok || customer == "" {
 		t.Fatal("the page names no customer")
 	}
-	if off := flip(t, addr, customer, "false"); !strings.Contains(off, badgeGeneral) {
+	off := flip(t, addr, customer, "false")
+	if !strings.Contains(off, badgeGeneral) {
 		t.Error("after the withdrawal the answer is not un-personal")
+	}
+	if same := slices.DeleteFunc(items(off), func(id string) bool { return !slices.Contains(items(page), id) }); len(same) > demoAnswer/4 {
+		t.Errorf("%v of the first customer's answer stay without their data: that shows little", same)
 	}
 	if on := flip(t, addr, customer, "true"); !strings.Contains(on, `name="on" value="false"`) || strings.Contains(on, `Withdrawn on`) {
 		t.Error("the consent is not given again")
@@ -206,6 +212,48 @@ func TestDemo(t *testing.T) {
 	defer live.Body.Close()
 	if err := stop(); err != nil {
 		t.Error("stopping:", err)
+	}
+}
+
+// items are the products on a page.
+func items(page string) (ids []string) {
+	for _, part := range strings.Split(page, `data-item="`)[1:] {
+		id, _, _ := strings.Cut(part, `"`)
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// A demonstration keeps its seed, since the names of another shop do not belong
+// to the data of this one.
+func TestDemoKeepsItsSeed(t *testing.T) {
+	data := t.TempDir()
+	for _, step := range []struct{ asked, want uint64 }{{9, 9}, {0, 9}, {9, 9}} {
+		if got, err := demoSeed(DemoOptions{Data: data, Seed: step.asked}); got != step.want || err != nil {
+			t.Errorf("asked for %d: %d, %v", step.asked, got, err)
+		}
+	}
+	if _, err := demoSeed(DemoOptions{Data: data, Seed: 1}); err == nil || !strings.Contains(err.Error(), "has the seed 9") {
+		t.Errorf("another shop in the same directory: %v", err)
+	}
+	if got, err := demoSeed(DemoOptions{Data: t.TempDir()}); got != 1 || err != nil {
+		t.Errorf("a new demonstration has the seed %d, %v", got, err)
+	}
+}
+
+// Where the address is taken, a demonstration says so and nothing else: no key,
+// no address that answers for another program, no directory.
+func TestDemoOnATakenAddress(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var out, talk strings.Builder
+	data := filepath.Join(t.TempDir(), "demo")
+	err = Demo(t.Context(), DemoOptions{Data: data, Listen: taken.Addr().String(), Logger: quiet()}, &out, &talk)
+	if err == nil || !strings.Contains(err.Error(), "--listen") || out.Len()+talk.Len() > 0 || exists(data) {
+		t.Errorf("%v; it said %q and %q", err, &out, &talk)
 	}
 }
 

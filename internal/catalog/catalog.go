@@ -5,7 +5,8 @@
 // their name:
 //
 //   - CSV with a header of the names id, title, category, price, currency,
-//     stock, picture and url in any order ([ReadCSV]);
+//     stock, picture and url in any order, with commas or semicolons between
+//     the fields ([ReadCSV]);
 //   - JSON with the same names, as one array or one object after another
 //     ([ReadJSON]);
 //   - the merchant feed that shops write for search engines, as RSS, Atom or
@@ -14,9 +15,9 @@
 // A file is taken whole or not at all: the first faults are reported together,
 // each with its line, and nothing is returned beside them.
 //
-//	products, err := catalog.Read(file)
+//	products, passed, err := catalog.Read(file)
 //	if err != nil {
-//		return err // line 7: price "12,99": write it with a point, as in 12.99
+//		return err // line 7: price "1,015" is not a price: write digits with a point, as in 12.99
 //	}
 //
 // Prices are whole numbers of the currency's smallest unit and never pass
@@ -91,8 +92,8 @@ func (p *Product) Check() error {
 	if p.Price < 0 || p.Price > MaxPrice {
 		return fmt.Errorf("price of %q must be between 0 and %d", p.ID, int64(MaxPrice))
 	}
-	if _, ok := MinorDigits(p.Currency); !ok {
-		return fmt.Errorf("currency %q is none: write the three capital letters of ISO 4217, as in GBP", clip(p.Currency))
+	if err := checkCurrency(p.Currency); err != nil {
+		return err
 	}
 	if p.Stock != nil && (*p.Stock < 0 || *p.Stock > MaxStock) {
 		return fmt.Errorf("stock of %q must be between 0 and %d", p.ID, MaxStock)

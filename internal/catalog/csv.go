@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -12,31 +13,54 @@ import (
 	"accord/internal/intake"
 )
 
-// columns are the names of the CSV form, and whether a file must have them.
-var columns = []struct {
+// column is a name of the CSV form, and whether a file must have it.
+type column struct {
 	name string
 	must bool
-}{
+}
+
+var columns = []column{
 	{"id", true}, {"title", true}, {"category", false}, {"price", true},
 	{"currency", true}, {"stock", false}, {"picture", false}, {"url", false},
 }
 
-func readCSV(in *intake.Reader, b *bufio.Reader) ([]Product, error) {
+// readCSV reads the CSV form. The columns that are none of ours are passed over,
+// as a shop's own export is full of them, and their names returned.
+func readCSV(in *intake.Reader, b *bufio.Reader) (products []Product, passed []string, err error) {
 	g := newGather()
 	c := csv.NewReader(b)
 	c.ReuseRecord = true
+	c.Comma = separator(b)
 	in.Next()
 	header, err := c.Read()
 	if err == io.EOF {
-		return nil, errEmpty
+		return nil, nil, errEmpty
 	}
 	if err != nil {
-		return g.stop(lineOf(err, 1), plain(err))
+		_, err = g.stop(lineOf(err, 1), plain(err))
+		return nil, nil, err
 	}
-	place, err := places(header)
+	place, passed, err := places(header)
 	if err != nil {
-		return g.stop(1, err)
+		_, err = g.stop(1, err)
+		return nil, nil, err
 	}
+	products, err = readRows(in, c, g, place)
+	return products, passed, err
+}
+
+// separator is the semicolon where the header has one and no comma, as
+// spreadsheets write it in countries whose decimal mark is the comma.
+func separator(b *bufio.Reader) rune {
+	head, _ := b.Peek(4 << 10) // a fault shows when it is read
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	if bytes.ContainsRune(line, ';') && !bytes.ContainsRune(line, ',') {
+		return ';'
+	}
+	return ','
+}
+
+func readRows(in *intake.Reader, c *csv.Reader, g *gather, place []int) ([]Product, error) {
 	for line := 1; ; {
 		in.Next()
 		row, err := c.Read()
@@ -62,25 +86,29 @@ func readCSV(in *intake.Reader, b *bufio.Reader) ([]Product, error) {
 	}
 }
 
-// places finds each column's place in the header, -1 where it is absent.
-func places(header []string) ([]int, error) {
-	place := make([]int, len(columns))
-	for i, c := range columns {
-		place[i] = slices.Index(header, c.name)
-		if place[i] < 0 && c.must {
-			return nil, fmt.Errorf("the header lacks %q: expected %s; found %q", c.name, columnNames(), clip(strings.Join(header, ",")))
-		}
-	}
+// places finds each column's place in the header, in any case of letters, -1
+// where it is absent; passed are the columns that are none of ours.
+func places(header []string) (place []int, passed []string, err error) {
+	names := make([]string, len(header))
 	for i, name := range header {
-		known := slices.ContainsFunc(place, func(at int) bool { return at == i })
-		switch {
-		case slices.Contains(header[:i], name):
-			return nil, fmt.Errorf("the header names %q twice", clip(name))
-		case !known:
-			return nil, fmt.Errorf("the header names %q, which is none of %s", clip(name), columnNames())
+		names[i] = strings.ToLower(strings.TrimSpace(name))
+	}
+	place = make([]int, len(columns))
+	for i, c := range columns {
+		place[i] = slices.Index(names, c.name)
+		if place[i] < 0 && c.must {
+			return nil, nil, fmt.Errorf("the header lacks %q: expected %s; found %q", c.name, columnNames(), clip(strings.Join(header, ",")))
 		}
 	}
-	return place, nil
+	for i, name := range names {
+		switch known := slices.ContainsFunc(columns, func(c column) bool { return c.name == name }); {
+		case known && slices.Contains(names[:i], name):
+			return nil, nil, fmt.Errorf("the header names %q twice", name)
+		case !known:
+			passed = append(passed, strings.Clone(clip(header[i])))
+		}
+	}
+	return place, passed, nil
 }
 
 func columnNames() string {
@@ -100,7 +128,7 @@ func fromRow(row []string, place []int) (p Product, err error) {
 		return strings.Clone(strings.TrimSpace(row[place[column]]))
 	}
 	p = Product{ID: at(0), Title: at(1), Category: at(2), Currency: at(4), Picture: at(6), URL: at(7)}
-	if p.Price, err = price(at(3), p.Currency); err != nil {
+	if p.Price, err = price(pointed(at(3)), p.Currency); err != nil {
 		return p, err
 	}
 	p.Stock, err = parseStock(at(5))

@@ -47,7 +47,7 @@ func TestFeeds(t *testing.T) {
 		} else if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
-		if again, err := catalog.Read(strings.NewReader("\uFEFF" + text)); err != nil || !cmp.Equal(want, again) {
+		if again, _, err := catalog.Read(strings.NewReader("\uFEFF" + text)); err != nil || !cmp.Equal(want, again) {
 			t.Errorf("%s, found by content: %v", name, err)
 		}
 	}

@@ -106,12 +106,54 @@ func FormatPrice(minor int64, currency string) string {
 	return sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
 }
 
+// pointed rewrites a number as spreadsheets write it, 1,015.00 or 1.015,00 or
+// 12,99, with a point. A mark that may be either is left as it is, and a comma is
+// then refused: nobody should have to guess whether 1,015 is about one or a
+// thousand.
+func pointed(s string) string {
+	comma, point := strings.LastIndexByte(s, ','), strings.LastIndexByte(s, '.')
+	if comma < 0 {
+		return s
+	}
+	mark, groups := max(comma, point), ","
+	if comma > point {
+		groups = "."
+	}
+	if point < 0 && strings.Count(s, ",") > 1 {
+		mark, groups = len(s), "," // several commas alone can only be groups
+	} else if point < 0 && len(s)-comma == 4 {
+		return s
+	}
+	parts := strings.Split(s[:mark], groups)
+	for i, p := range parts {
+		if i > 0 && len(p) != 3 || len(parts) > 1 && len(p) > 3 {
+			return s
+		}
+	}
+	whole := strings.Join(parts, "")
+	if mark == len(s) {
+		return whole
+	}
+	return whole + "." + s[mark+1:]
+}
+
+// checkCurrency says what a currency looks like.
+func checkCurrency(currency string) error {
+	if currency == "" {
+		return errors.New("the currency is missing: write the three capital letters of ISO 4217, as in GBP")
+	}
+	if _, ok := MinorDigits(currency); !ok {
+		return fmt.Errorf("currency %q is none: write the three capital letters of ISO 4217, as in GBP", clip(currency))
+	}
+	return nil
+}
+
 // price reads the price of a file whose currency is known.
 func price(s, currency string) (int64, error) {
-	digits, ok := MinorDigits(currency)
-	if !ok {
-		return 0, fmt.Errorf("currency %q is none: write the three capital letters of ISO 4217, as in GBP", clip(currency))
+	if err := checkCurrency(currency); err != nil {
+		return 0, err
 	}
+	digits, _ := MinorDigits(currency)
 	n, err := ParsePrice(s, digits)
 	if err != nil {
 		return 0, fmt.Errorf("price %q %w", clip(s), err)

@@ -41,37 +41,48 @@ func (e *Error) Error() string {
 // Unwrap returns the fault without its line.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Read reads a catalogue in any of the forms, found by its first bytes.
-func Read(r io.Reader) ([]Product, error) {
+// Read reads a catalogue in any of the forms, found by its first bytes. passed
+// are the columns of a CSV file that are none of ours, so that a name that was
+// mistyped is seen.
+func Read(r io.Reader) (products []Product, passed []string, err error) {
 	in, err := intake.New(r, limits)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b := bufio.NewReaderSize(in, 64<<10)
 	skipMark(b)
 	head, err := b.Peek(64 << 10)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, nil, err
 	}
 	first := bytes.TrimLeft(head, " \t\r\n")
 	line, _, _ := bytes.Cut(first, []byte("\n"))
 	switch {
 	case len(first) == 0:
-		return nil, errEmpty
+		err = errEmpty
 	case first[0] == '<':
-		return readXML(in, b)
+		products, err = readXML(in, b)
 	case first[0] == '{' || first[0] == '[':
-		return readJSON(in, b)
+		products, err = readJSON(in, b)
 	case bytes.Contains(line, []byte("\t")):
-		return readTabs(in, b)
+		products, err = readTabs(in, b)
+	default:
+		return readCSV(in, b)
 	}
-	return readCSV(in, b)
+	return products, nil, err
 }
 
 // ReadCSV reads the CSV form, plain or gzipped. Its header must name id, title,
 // price and currency, and may name category, stock, picture and url, in any
-// order; another name is an error.
-func ReadCSV(r io.Reader) ([]Product, error) { return read(r, readCSV) }
+// order; other columns are passed over. The fields are separated by commas, or
+// by semicolons where the header has no comma. A price is written 12.99; where it
+// is not to be mistaken, 12,99 and 1,015.00 are read as well.
+func ReadCSV(r io.Reader) ([]Product, error) {
+	return read(r, func(in *intake.Reader, b *bufio.Reader) ([]Product, error) {
+		products, _, err := readCSV(in, b)
+		return products, err
+	})
+}
 
 // ReadJSON reads the JSON form, plain or gzipped: one array of objects, or
 // objects one after another. The names are those of the CSV form; price is a

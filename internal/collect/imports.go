@@ -33,6 +33,9 @@ type NamedValue struct {
 type ImportResult struct {
 	Kept      int // something of the line is durable now
 	Duplicate int // the line was kept before
+	// Durable tells of each line whether something of it is durable, from now or
+	// from before.
+	Durable []bool
 	// Lines of which nothing was kept, by the code of the reason.
 	Lines map[string]int
 	// Fields that were dropped from lines that were kept, by the code of the
@@ -57,9 +60,10 @@ func (c *Collector) Import(ctx context.Context, lines []Line, basis declare.Basi
 	if err := b.run(ctx); err != nil {
 		return ImportResult{}, err
 	}
-	out := ImportResult{Kept: b.result.Kept, Duplicate: b.result.Duplicate, Lines: map[string]int{}, Fields: map[string]int{}}
+	out := ImportResult{Kept: b.result.Kept, Duplicate: b.result.Duplicate, Durable: make([]bool, len(lines)), Lines: map[string]int{}, Fields: map[string]int{}}
 	for i := range b.messages {
 		m := &b.messages[i]
+		out.Durable[i] = m.kept > 0 || m.reason == AlreadyKept
 		switch {
 		case m.kept == 0 && m.reason != AlreadyKept:
 			out.Lines[m.why().Code()]++

@@ -397,9 +397,13 @@ func TestImport(t *testing.T) {
 		t.Errorf("%d interactions, want the one after the consent", n)
 	}
 	b = b.again()
-	r, err = b.Import(context.Background(), lines, 0)
-	if err != nil || r.Kept != 0 || r.Duplicate != 3 {
-		t.Errorf("again: %+v, %v", r, err)
+	r2, err := b.Import(context.Background(), lines, 0)
+	if err != nil || r2.Kept != 0 || r2.Duplicate != 3 {
+		t.Errorf("again: %+v, %v", r2, err)
+	}
+	want := []bool{true, true, true, false, false, false}
+	if !slices.Equal(r.Durable, want) || !slices.Equal(r2.Durable, want) {
+		t.Errorf("durable are %v, then %v; want %v", r.Durable, r2.Durable, want)
 	}
 	if c := b.Counts(); c["field:undeclared"] != 3 || c["field:type"] != 3 {
 		t.Errorf("%v", c)

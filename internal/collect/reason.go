@@ -91,6 +91,16 @@ func (r Reason) String() string {
 	return consent.Reason(r - own).String()
 }
 
+// Words returns the plain words of the reason with a code, "" if there is none.
+func Words(code string) string {
+	for r := range reasons {
+		if Reason(r).Code() == code {
+			return Reason(r).String()
+		}
+	}
+	return ""
+}
+
 // totals are the counters behind Counts.
 type totals struct {
 	requests, rejected, events, kept, records, values, unproven atomic.Uint64

@@ -40,14 +40,16 @@ type Figures struct {
 
 // Report is what Temporal found.
 type Report struct {
-	K       int       // length of the lists
-	Until   time.Time // the moment between learning and targets
-	People  int       // people learnt from
-	Items   int       // items learnt
-	Pairs   int       // different (person, item) learnt from
-	TopK    int       // weights that an item kept when truncated
-	Kept    float64   // part of the squared weights that truncation left, 0 to 1
-	Figures map[string]Figures
+	K      int       // length of the lists
+	Until  time.Time // the moment between learning and targets
+	People int       // people learnt from
+	Items  int       // items learnt
+	Pairs  int       // different (person, item) learnt from
+	TopK   int       // weights that an item kept when truncated
+	// Synthetic is how many of the people consent by a simulated choice.
+	Synthetic int
+	Kept      float64 // part of the squared weights that truncation left, 0 to 1
+	Figures   map[string]Figures
 	// Lost is the part of NDCG that truncation loses of what is served, over all
 	// items and over new ones, and EASELost that of the item model alone.
 	Lost, LostNew, EASELost, EASELostNew Loss
@@ -62,9 +64,13 @@ type Loss struct {
 func (l Loss) String() string { return fmt.Sprintf("%.2f ± %.2f %%", 100*l.Part, 100*l.SE) }
 
 // MarshalJSON writes one object a model, keyed by its name, each with "hr@20",
-// "recall@20", "ndcg@20" (20 being K), the same with "_se", and "users".
+// "recall@20", "ndcg@20" (20 being K), the same with "_se", and "users"; beside
+// them "synthetic_people", where consents were simulated.
 func (r Report) MarshalJSON() ([]byte, error) {
-	out := make(map[string]map[string]any, len(r.Figures))
+	out := make(map[string]any, len(r.Figures)+1)
+	if r.Synthetic > 0 {
+		out["synthetic_people"] = r.Synthetic
+	}
 	for name, f := range r.Figures {
 		o := map[string]any{"users": f.Users}
 		for key, v := range map[string][2]float64{"hr": {f.HR, f.HRSE}, "recall": {f.Recall, f.RecallSE}, "ndcg": {f.NDCG, f.NDCGSE}} {
@@ -80,6 +86,9 @@ func (r Report) MarshalJSON() ([]byte, error) {
 func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Learnt before %s: %d people, %d items, %d pairs.\n", r.Until.Format("2006-01-02"), r.People, r.Items, r.Pairs)
+	if r.Synthetic > 0 {
+		fmt.Fprintf(&b, "SYNTHETIC: the consents of %d people are simulated; no human gave them.\n", r.Synthetic)
+	}
 	r.table(&b, "(a) all items", "")
 	r.table(&b, "(b) items new to the person", NewItems)
 	fmt.Fprintf(&b, "\nTruncation to %d weights an item keeps %.1f %% of their squares. Of NDCG@%d it loses\n", r.TopK, 100*r.Kept, r.K)

@@ -29,7 +29,7 @@ type Options struct {
 }
 
 // ErrNobody is returned where nobody can be measured.
-var ErrNobody = errors.New("nobody who bought before that day bought again from it on; choose an earlier day")
+var ErrNobody = errors.New("nobody did something before that day and bought something from it on")
 
 // Temporal learns from what was done before until and measures how well each
 // model predicts what the same people buy from then on. Three models are learnt:
@@ -46,7 +46,8 @@ func Temporal(ctx context.Context, histories recommend.Data, until time.Time, o 
 
 	s := split(histories, until.UnixMilli(), o.Train.MaxItems)
 	if len(s.measured()) == 0 {
-		return Report{}, ErrNobody
+		first, last := Split(histories, 0), Split(histories, 1)
+		return Report{}, fmt.Errorf("%w: what is on record runs from %s to %s, so choose a day in between", ErrNobody, first.Format(time.DateOnly), last.Format(time.DateOnly))
 	}
 	t, err := newTrial(ctx, s, o)
 	if err != nil {

@@ -119,9 +119,22 @@ func TestReportAsJSONAndAsTable(t *testing.T) {
 			t.Errorf("the table lacks %q:\n%s", want, table)
 		}
 	}
+	// Simulated consents show wherever the figures do.
+	if strings.Contains(table, "SYNTHETIC") {
+		t.Errorf("nobody's consent is simulated:\n%s", table)
+	}
+	r.Synthetic = 2
+	b, err = json.Marshal(r)
+	if err != nil || !strings.Contains(string(b), `"synthetic_people":2`) || !strings.Contains(r.String(), "SYNTHETIC: the consents of 2 people") {
+		t.Errorf("two simulated consents do not show: %s %v\n%s", b, err, r)
+	}
 }
 
 func TestWhatCannotBeEvaluated(t *testing.T) {
+	_, err := Temporal(t.Context(), recommend.Data{history(bought("a", -3), bought("b", -1))}, until, Options{})
+	if first := until.AddDate(0, 0, -3).Format(time.DateOnly); err == nil || !strings.Contains(err.Error(), first) {
+		t.Errorf("%v does not say that what is on record begins on %s", err, first)
+	}
 	for name, data := range map[string]recommend.Data{
 		"nobody":        nil,
 		"no past":       {history(bought("a", 1))},

@@ -87,49 +87,63 @@ func note(b declare.Basis, p consent.Present, why consent.Reason) string {
 	return s
 }
 
-// Reason returns a reason of the gate as one says it to the person. An unknown
-// code gives otherwise.
-func Reason(code, otherwise string) string {
+// Voice is to whom a person is spoken of.
+type Voice int
+
+const (
+	You  Voice = iota // to themselves, as on a receipt
+	They              // to somebody else, as in the live lists
+)
+
+// String returns the pronoun.
+func (v Voice) String() string { return [...]string{"you", "they"}[v] }
+
+// Reason returns a reason of the gate in words. An unknown code gives otherwise.
+func (v Voice) Reason(code, otherwise string) string {
 	if s, ok := reasons[code]; ok {
-		return s
+		return s[v]
 	}
 	return otherwise
 }
 
-var reasons = map[string]string{
-	consent.Allowed.Code():              "a valid basis holds",
-	consent.DeniedNobody.Code():         "nobody was named",
-	consent.DeniedUnknownPerson.Code():  "nothing is held about you",
-	consent.DeniedUnproven.Code():       "whoever asked did not prove to be you",
-	consent.DeniedUnknownPurpose.Code(): "the declaration has no such purpose",
-	consent.DeniedNoChoice.Code():       "you were never asked, so the answer is no",
-	consent.DeniedRefused.Code():        "you refused",
-	consent.DeniedWithdrawn.Code():      "you withdrew your consent",
-	consent.DeniedExpired.Code():        "your consent has expired and must be asked again",
-	consent.DeniedObjected.Code():       "you objected",
-	consent.DeniedChanged.Code():        "your choice changed while the answer was made",
-	consent.DeniedStale.Code():          "the permission ran out before the answer could leave",
-	consent.DeniedClosed.Code():         "the gate is closed while the server starts or stops",
-	consent.DeniedBefore.Code():         "the data is older than your consent",
+var reasons = map[string][2]string{
+	consent.Allowed.Code():              both("a valid basis holds"),
+	consent.DeniedNobody.Code():         both("nobody was named"),
+	consent.DeniedUnknownPerson.Code():  {"nothing is held about you", "nothing is held about them"},
+	consent.DeniedUnproven.Code():       {"whoever asked did not prove to be you", "whoever asked did not prove to be them"},
+	consent.DeniedUnknownPurpose.Code(): both("the declaration has no such purpose"),
+	consent.DeniedNoChoice.Code():       {"you were never asked, so the answer is no", "they were never asked, so the answer is no"},
+	consent.DeniedRefused.Code():        {"you refused", "they refused"},
+	consent.DeniedWithdrawn.Code():      {"you withdrew your consent", "they withdrew their consent"},
+	consent.DeniedExpired.Code():        {"your consent has expired and must be asked again", "their consent has expired and must be asked again"},
+	consent.DeniedObjected.Code():       {"you objected", "they objected"},
+	consent.DeniedChanged.Code():        {"your choice changed while the answer was made", "their choice changed while the answer was made"},
+	consent.DeniedStale.Code():          both("the permission ran out before the answer could leave"),
+	consent.DeniedClosed.Code():         both("the gate is closed while the server starts or stops"),
+	consent.DeniedBefore.Code():         {"the data is older than your consent", "the data is older than their consent"},
 }
+
+func both(s string) [2]string { return [2]string{s, s} }
 
 // Explain returns an answer as the person reads it. title gives a product's
 // title, or "" where the catalogue has none.
 func Explain(a decide.Answer, title func(id string) string) Answer {
-	out := Answer{Personal: a.Personal, Items: Items(a.Items, title)}
+	out := Answer{Personal: a.Personal, Items: Items(a.Items, title, You)}
 	r := &a.Receipt
 	out.Receipt = Receipt{ID: r.ID, Time: r.Time, Otherwise: r.Otherwise, Kept: kept(r.Durable), Choice: choice(r)}
 	for _, u := range r.Used {
 		out.Receipt.Used = append(out.Receipt.Used, used(u))
 	}
 	for _, f := range r.Refused {
-		out.Receipt.Refused = append(out.Receipt.Refused, Heading(f.Purpose)+": "+Reason(f.Reason, f.Why))
+		out.Receipt.Refused = append(out.Receipt.Refused, Heading(f.Purpose)+": "+You.Reason(f.Reason, f.Why))
 	}
 	return out
 }
 
 // Items returns products with their reasons in words, the two strongest of each.
-func Items(items []decide.Item, title func(id string) string) []Item {
+// What a person did comes before what everybody likes, however strong: it is what
+// makes the answer theirs.
+func Items(items []decide.Item, title func(id string) string, v Voice) []Item {
 	out := make([]Item, len(items))
 	named := func(id string) string {
 		if s := title(id); s != "" {
@@ -139,26 +153,43 @@ func Items(items []decide.Item, title func(id string) string) []Item {
 	}
 	for i, it := range items {
 		out[i] = Item{ID: it.ID, Title: named(it.ID)}
-		for _, r := range it.Reasons[:min(len(it.Reasons), 2)] {
-			out[i].Reasons = append(out[i].Reasons, because(r, named))
+		reasons := slices.Clone(it.Reasons)
+		slices.SortStableFunc(reasons, func(a, b decide.Reason) int { return general(a) - general(b) })
+		for _, r := range reasons[:min(len(reasons), 2)] {
+			out[i].Reasons = append(out[i].Reasons, v.because(it.ID, r, named))
 		}
 	}
 	return out
 }
 
-func because(r decide.Reason, named func(string) string) string {
+// general is 1 for a reason that has nothing to do with the person.
+func general(r decide.Reason) int {
+	if r.Code == "popular" || r.Code == "catalogue" {
+		return 1
+	}
+	return 0
+}
+
+// because says why an item was answered.
+func (v Voice) because(item string, r decide.Reason, named func(string) string) string {
 	var s string
 	switch r.Code {
 	case "because_item":
 		verb, ok := verbs[r.Action]
 		if !ok {
-			verb = "you chose"
+			verb = "chose %s"
 		}
-		s = "because " + verb + " " + named(r.Item)
+		did := fmt.Sprintf(verb, named(r.Item))
+		if r.Item == item {
+			did = fmt.Sprintf(verb, "it") + " before"
+		}
+		s = fmt.Sprintf("because %s %s", v, did)
 	case "session":
-		s = "because you are looking at " + named(r.Item)
+		s = fmt.Sprintf("because %s are looking at %s", v, named(r.Item))
 	case "popular":
 		return "popular with everybody"
+	case "catalogue":
+		return "in the catalogue's order"
 	default:
 		return r.Code
 	}
@@ -169,7 +200,7 @@ func because(r decide.Reason, named func(string) string) string {
 }
 
 var verbs = map[string]string{
-	"purchase": "you bought", "view": "you looked at", "cart": "you put into the cart", "like": "you like", "dislike": "you do not like",
+	"purchase": "bought %s", "view": "looked at %s", "cart": "put %s into the cart", "like": "like %s", "dislike": "do not like %s",
 }
 
 func used(u decide.Use) string {
@@ -195,7 +226,7 @@ var kinds = map[string][2]string{
 // choice says under which choice, or which basis, the answer was made.
 func choice(r *decide.Receipt) string {
 	if r.Decision != consent.Allowed.Code() {
-		return "None: " + Reason(r.Decision, r.Why) + "."
+		return "None: " + You.Reason(r.Decision, r.Why) + "."
 	}
 	var s string
 	switch r.Basis {

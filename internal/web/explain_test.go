@@ -1,6 +1,7 @@
 package web
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -16,11 +17,15 @@ func TestEveryReasonHasWords(t *testing.T) {
 		if r == consent.DeniedZero {
 			continue // no receipt holds it
 		}
-		if got := Reason(r.Code(), ""); got == "" {
+		if got := You.Reason(r.Code(), ""); got == "" {
 			t.Errorf("%s has no words for the person", r.Code())
 		}
+		// "you refused" is nothing to say of somebody else.
+		if got := They.Reason(r.Code(), ""); got == "" || strings.Contains(got, "you") {
+			t.Errorf("%s reads %q of somebody else", r.Code(), got)
+		}
 	}
-	if got := Reason("new_reason", "as the gate says"); got != "as the gate says" {
+	if got := You.Reason("new_reason", "as the gate says"); got != "as the gate says" {
 		t.Errorf("an unknown reason reads %q", got)
 	}
 }
@@ -58,6 +63,9 @@ func TestExplain(t *testing.T) {
 		Personal: true,
 		Items: []decide.Item{
 			{ID: "P1", Reasons: []decide.Reason{{Code: "because_item", Item: "P2", Action: "purchase", Share: 0.617}, {Code: "session", Item: "P9", Share: 1}, {Code: "popular"}}},
+			{ID: "P2", Reasons: []decide.Reason{{Code: "popular", Share: 0.6}, {Code: "because_item", Item: "P2", Action: "purchase", Share: 0.4}}},
+			{ID: "P5", Reasons: []decide.Reason{{Code: "because_item", Item: "P1", Action: "cart", Share: 1}}},
+			{ID: "P4", Reasons: []decide.Reason{{Code: "catalogue", Share: 1}}},
 			{ID: "P3", Reasons: []decide.Reason{{Code: "popular", Share: 0.5}}},
 		},
 		Receipt: decide.Receipt{
@@ -70,6 +78,9 @@ func TestExplain(t *testing.T) {
 		Personal: true,
 		Items: []Item{
 			{ID: "P1", Title: "Lunch bag", Reasons: []string{"because you bought Tins (62 %)", "because you are looking at P9"}},
+			{ID: "P2", Title: "Tins", Reasons: []string{"because you bought it before (40 %)", "popular with everybody"}},
+			{ID: "P5", Title: "P5", Reasons: []string{"because you put Lunch bag into the cart"}},
+			{ID: "P4", Title: "P4", Reasons: []string{"in the catalogue's order"}},
 			{ID: "P3", Title: "P3", Reasons: []string{"popular with everybody"}},
 		},
 		Receipt: Receipt{

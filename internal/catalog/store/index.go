@@ -12,14 +12,17 @@ import (
 
 // index is one state of the catalogue. It does not change.
 type index struct {
+	came     []catalog.Product // in the order in which they were first put
 	products []catalog.Product // sorted by ID
-	byID     map[string]int32
-	words    func() *words // made at the first search
+	byID     map[string]int32  // place in products
+	words    func() *words     // made at the first search
 }
 
-// newIndex takes products that are sorted by id and distinct.
-func newIndex(products []catalog.Product) *index {
-	x := &index{products: products, byID: make(map[string]int32, len(products))}
+// newIndex takes distinct products in the order in which they came.
+func newIndex(came []catalog.Product) *index {
+	products := slices.Clone(came)
+	slices.SortFunc(products, func(a, b catalog.Product) int { return strings.Compare(a.ID, b.ID) })
+	x := &index{came: came, products: products, byID: make(map[string]int32, len(products))}
 	for i := range products {
 		x.byID[products[i].ID] = int32(i)
 	}
@@ -27,31 +30,31 @@ func newIndex(products []catalog.Product) *index {
 	return x
 }
 
-// with returns the products after a Put.
+// with returns the products after a Put, in the order in which they came.
 func (x *index) with(news []catalog.Product) []catalog.Product {
-	place := make(map[string]int, len(news))
-	all := slices.Clone(x.products)
+	all := slices.Clone(x.came)
+	place := make(map[string]int, len(all)+len(news))
+	for i := range all {
+		place[all[i].ID] = i
+	}
 	for _, p := range news {
-		if i, ok := x.byID[p.ID]; ok {
-			all[i] = p
-		} else if i, ok := place[p.ID]; ok {
+		if i, ok := place[p.ID]; ok {
 			all[i] = p
 		} else {
 			place[p.ID] = len(all)
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b catalog.Product) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }
 
-// without returns the products after a Delete.
+// without returns the products after a Delete, in the order in which they came.
 func (x *index) without(ids []string) []catalog.Product {
 	gone := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		gone[id] = true
 	}
-	return slices.DeleteFunc(slices.Clone(x.products), func(p catalog.Product) bool { return gone[p.ID] })
+	return slices.DeleteFunc(slices.Clone(x.came), func(p catalog.Product) bool { return gone[p.ID] })
 }
 
 // words finds products by the beginnings of their ids and of the words of their

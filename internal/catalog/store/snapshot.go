@@ -11,15 +11,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 
 	"accord/internal/catalog"
 )
 
-// The snapshot is lines of text: a head, a JSON object a product sorted by id,
-// and a foot with the SHA-256 of all before it, by which a file that was cut or
+// The snapshot is lines of text: a head, a JSON object a product in the order in
+// which they came, and a foot with the SHA-256 of all before it, by which a file that was cut or
 // changed is known.
 const (
 	head      = `{"accord_catalog":1}`
@@ -121,6 +120,7 @@ func read(r io.Reader) ([]catalog.Product, error) {
 	sum := sha256.New()
 	hashLine(sum, s.Bytes())
 	var products []catalog.Product
+	seen := map[string]bool{}
 	for s.Scan() {
 		if bytes.HasPrefix(s.Bytes(), []byte(`{"sha256":`)) {
 			return prove(s, sum, products)
@@ -129,9 +129,10 @@ func read(r io.Reader) ([]catalog.Product, error) {
 		if len(products) == catalog.MaxProducts || json.Unmarshal(s.Bytes(), &p) != nil || p.Check() != nil {
 			return nil, errDamaged
 		}
-		if n := len(products); n > 0 && strings.Compare(products[n-1].ID, p.ID) >= 0 {
+		if seen[p.ID] {
 			return nil, errDamaged
 		}
+		seen[p.ID] = true
 		products = append(products, p)
 		hashLine(sum, s.Bytes())
 	}

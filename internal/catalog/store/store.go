@@ -15,7 +15,8 @@
 //
 // A change costs time in proportion to the whole catalogue, so products are
 // put many at a time. One process owns the file; the data directory's lock, and
-// not this package, keeps a second one away.
+// not this package, keeps a second one away: take it before Open, which clears
+// away what a crash left half-written.
 //
 // Promises kept here: 5 (what Put acknowledged survives a kill and a power cut).
 //
@@ -84,7 +85,7 @@ func (s *Store) Delete(ids ...string) error {
 	defer s.write.Unlock()
 	old := s.index.Load()
 	left := old.without(ids)
-	if len(left) == len(old.products) {
+	if len(left) == len(old.came) {
 		return nil
 	}
 	return s.replace(left)
@@ -123,12 +124,14 @@ func (s *Store) Sellable(id string) bool {
 // Len returns how many products there are.
 func (s *Store) Len() int { return len(s.index.Load().products) }
 
-// All returns the products sorted by id, as they were when All was called.
+// All returns the products in the order in which they were first put, as they
+// were when All was called. It is the shop's own order: what stands first in its
+// files comes first.
 func (s *Store) All() iter.Seq[catalog.Product] {
 	x := s.index.Load()
 	return func(yield func(catalog.Product) bool) {
-		for i := range x.products {
-			if !yield(x.products[i]) {
+		for i := range x.came {
+			if !yield(x.came[i]) {
 				return
 			}
 		}

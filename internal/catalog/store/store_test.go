@@ -52,7 +52,7 @@ func TestPutGetDelete(t *testing.T) {
 	if err := s.Put([]catalog.Product{product("c", "Old", 1), full, product("a", "Blue mug", -1), product("c", "Red mug", 3)}); err != nil {
 		t.Fatal(err)
 	}
-	want := []catalog.Product{product("a", "Blue mug", -1), full, product("c", "Red mug", 3)}
+	want := []catalog.Product{product("c", "Red mug", 3), full, product("a", "Blue mug", -1)} // in the order in which they came
 	for range 2 {
 		if d := cmp.Diff(want, slices.Collect(s.All())); d != "" {
 			t.Error(d)
@@ -75,7 +75,7 @@ func TestPutGetDelete(t *testing.T) {
 	if _, ok := s.Get("a"); ok || s.Len() != 2 {
 		t.Error("a is still there")
 	}
-	if got := ids(slices.Collect(open(t, file).All())); !slices.Equal(got, []string{"b", "c"}) {
+	if got := ids(slices.Collect(open(t, file).All())); !slices.Equal(got, []string{"c", "b"}) {
 		t.Errorf("after opening anew: %v", got)
 	}
 }

@@ -18,7 +18,8 @@
 //	result, err := engine.Decide(ctx, ask, view)
 //
 // Without a model, and behind all that a model knows, products of the fallback
-// are answered in order.
+// are answered in order: catalogue. A shop where nobody lets anything be learnt
+// has no model, and so no popularity either.
 //
 // What is never answered: what the ask excludes, what the catalogue does not
 // show, the items of the present session (they are before the customer's eyes),

@@ -95,6 +95,9 @@ func tells(items []decide.Item) bool {
 	})
 }
 
+// listed is the reason of every product of the fallback; it is only ever read.
+var listed = []decide.Reason{{Code: "catalogue", Share: 1}}
+
 // top adds products of the fallback to an answer that is too short. They have no
 // score and no reason but their place in the list.
 func top(items []decide.Item, fallback []string, q *Question) []decide.Item {
@@ -104,7 +107,7 @@ func top(items []decide.Item, fallback []string, q *Question) []decide.Item {
 		}
 		known := slices.ContainsFunc(items, func(x decide.Item) bool { return x.ID == id })
 		if !known && q.permits(id) {
-			items = append(items, decide.Item{ID: id, Reasons: []decide.Reason{}})
+			items = append(items, decide.Item{ID: id, Reasons: listed})
 		}
 	}
 	return items

@@ -248,6 +248,11 @@ func TestWithoutAModelTheFallbackIsAnswered(t *testing.T) {
 	if got := ids(decided(t, e, a, profile.View{}).Items); !slices.Equal(got, []string{"b", "d", "e"}) {
 		t.Errorf("got %v, want the fallback in order", got)
 	}
+	for _, x := range decided(t, e, a, profile.View{}).Items {
+		if !slices.Equal(x.Reasons, []decide.Reason{{Code: "catalogue", Share: 1}}) {
+			t.Errorf("%s has the reasons %+v, want its place in the catalogue", x.ID, x.Reasons)
+		}
+	}
 	// Behind what a model knows, the fallback fills up.
 	e.Swap(pairs(t, Options{}))
 	got := ids(decided(t, e, ask(7), profile.View{}).Items)
