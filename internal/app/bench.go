@@ -66,6 +66,9 @@ func BenchIngest(ctx context.Context, o BenchOptions) (bench.Report, error) {
 		if o.Batch == 1 {
 			next = bench.IngestSingle(in)
 		}
+		if _, err := s.folded(ctx); err != nil { // what came before is no part of it
+			return bench.Report{}, err
+		}
 		before, err := s.totals(ctx)
 		if err != nil {
 			return bench.Report{}, err
