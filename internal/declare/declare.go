@@ -140,7 +140,9 @@ type NameID uint32
 type Type uint8
 
 // The types a field may have. Item is a product's id and Money an amount; both
-// tell the profile what the value means.
+// tell the profile what the value means. Categories are some of the catalogue's,
+// a list that is one value: what a person says that they like or would rather not
+// see. Only the attributes [Likes] and [Avoids] are of it.
 const (
 	String Type = iota + 1
 	Number
@@ -150,6 +152,14 @@ const (
 	Item
 	Quantity
 	Money
+	Categories
+)
+
+// The attributes by which a person tells what they prefer: categories of the
+// catalogue that answers should hold more of, and less.
+const (
+	Likes  = "likes"
+	Avoids = "avoids"
 )
 
 // Sensitivity of a field, as the notice and the law table ask for it.

@@ -324,6 +324,9 @@ func (f *fields) section(n *yaml.Node, what, prefix string, mayBeEmpty bool) []F
 			continue
 		}
 		field := f.field(e)
+		if told := e.key == Likes || e.key == Avoids; field.Type == Categories && (prefix != traitPrefix || !told) {
+			f.fault(e.at, "%s in %s is of type categories, which only the attributes %s and %s are: what people tell of themselves", quote(e.key), what, Likes, Avoids)
+		}
 		field.ID = f.number(prefix+e.key, e.at)
 		out = append(out, field)
 	}
