@@ -195,6 +195,7 @@ func (s *server) appendItem(b []byte, item *decide.Item) []byte {
 		b = appendText(append(b, `{"code":`...), r.Code)
 		b = appendOptional(b, `,"item":`, r.Item)
 		b = appendOptional(b, `,"action":`, r.Action)
+		b = appendOptional(b, `,"category":`, r.Category)
 		b = appendNumber(append(b, `,"share":`...), r.Share, shareDigits)
 		b = append(b, '}')
 	}

@@ -300,6 +300,7 @@ func (h *House) openActs(ctx context.Context) error {
 	}
 	h.visitors = identity.NewVisitors(visitorKey)
 	h.engine = recommend.New(h.mayShow)
+	h.engine.SetCategories(h.category)
 	h.showCatalog()
 	h.journal = run.NewJournal(h.log, h.vault, h.keys, receiptKey, h.clock.Now, h.logger)
 	h.runner, err = run.New(run.Config{
@@ -324,6 +325,12 @@ func (h *House) newCollector(state collect.State) *collect.Collector {
 // mayShow tells whether a product may be answered. Without a catalogue there is
 // nothing to check against, and a shop that only sends events gets ids.
 func (h *House) mayShow(id string) bool { return h.catalog.Len() == 0 || h.catalog.Sellable(id) }
+
+// category returns a product's category in the catalogue, "" where there is none.
+func (h *House) category(id string) string {
+	p, _ := h.catalog.Get(id)
+	return p.Category
+}
 
 // showCatalog lets the engine answer in the catalogue's order, first what is in
 // stock, while nothing was learnt.

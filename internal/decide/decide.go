@@ -87,12 +87,14 @@ type Item struct {
 // Reason is one true cause of an item's score.
 type Reason struct {
 	// Code is "because_item" (something the person did with Item), "session"
-	// (an item of the present session), "popular", or "catalogue" (nothing was
-	// learnt that could say more than the catalogue's own order).
-	Code   string  `json:"code" enum:"because_item,session,popular,catalogue" doc:"The kind of cause"`
-	Item   string  `json:"item,omitempty" doc:"The product that caused it"`
-	Action string  `json:"action,omitempty" doc:"What the person did with that product" example:"purchase"`
-	Share  float64 `json:"share" doc:"The cause's part of the score, 0 to 1"`
+	// (an item of the present session), "told" (the person said that they like its
+	// Category), "popular", or "catalogue" (nothing was learnt that could say more
+	// than the catalogue's own order).
+	Code     string  `json:"code" enum:"because_item,session,told,popular,catalogue" doc:"The kind of cause"`
+	Item     string  `json:"item,omitempty" doc:"The product that caused it"`
+	Action   string  `json:"action,omitempty" doc:"What the person did with that product" example:"purchase"`
+	Category string  `json:"category,omitempty" doc:"The category that the person told they like" example:"Kitchen > Mugs"`
+	Share    float64 `json:"share" doc:"The cause's part of the score, 0 to 1"`
 }
 
 // Receipt says why an answer is what it is. It is part of the answer, carries a

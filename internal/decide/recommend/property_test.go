@@ -126,7 +126,12 @@ func TestWhatIsExcludedIsNeverAnswered(t *testing.T) {
 			a.Purpose = "discovery"
 		}
 		history := drawHistory(t, m, "history")
-		r := e.decide(&a, history)
+		e.SetCategories(func(id string) string { return categories[len(id)%len(categories)] })
+		told := Told{
+			Likes:  rapid.SliceOfN(rapid.SampledFrom(categories), 0, 3).Draw(t, "likes"),
+			Avoids: rapid.SliceOfN(rapid.SampledFrom(categories), 0, 3).Draw(t, "avoids"),
+		}
+		r := e.decide(&Question{Ask: a, History: history, Told: told})
 		if len(r.Items) > max(0, min(a.N, decide.MaxItems)) {
 			t.Fatalf("%d items for n = %d", len(r.Items), a.N)
 		}
