@@ -160,7 +160,7 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 	h.observe(h.metrics)
 	return api.New(api.Config{
 		Declaration: h.declaration, Gate: h.gate, Book: h.book,
-		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
+		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal, Views: h.vault, CaughtUp: h.CatchUp,
 		Choices: h.choices, Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.probe, Busy: busy,
 		ModelsWithin: h.learner.within(), ModelsUnder: trainingPurpose, Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,
