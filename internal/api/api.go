@@ -48,7 +48,8 @@
 // is wrong with one event of many, with the events (accord_collect_total).
 //
 // Promises kept here: 1 (unproven, nobody widens a consent or gets a personal
-// answer), 3 in part (answers are never cached: Cache-Control: no-store), 5 (a
+// answer), 3 in part (answers are never cached: Cache-Control: no-store;
+// their state says what a page that keeps one must keep it under), 5 (a
 // 200 is sent after the log has it), 6 (the receipt leaves with the answer, byte
 // for byte as it was written down).
 //

@@ -100,7 +100,9 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	t.Helper()
 	h := &house{t: t, log: &lockedBuffer{}, engine: &engine{}, registry: prometheus.NewRegistry()}
 	dir := t.TempDir()
-	d, err := declare.Parse("accord.yaml", declare.Template("shop"))
+	const show = `receipt: after
+    show: [{code: human_contact, text: "Questions? \"Ask\" Anna: 030 123"}]`
+	d, err := declare.Parse("accord.yaml", []byte(strings.Replace(string(declare.Template("shop")), "receipt: after", show, 1)))
 	must(t, err)
 	h.access, err = auth.Open(filepath.Join(dir, "access.json"))
 	must(t, err)

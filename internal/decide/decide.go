@@ -120,6 +120,8 @@ type Receipt struct {
 	Items       []string  `json:"items" doc:"The answered items in order"`
 	// Otherwise says in plain words what would change the answer.
 	Otherwise string `json:"otherwise,omitempty" doc:"What would have been otherwise, and how the person changes it"`
+	// Obligations are shown wherever the answer is, personal or not.
+	Obligations []declare.Obligation `json:"obligations,omitempty" doc:"Texts that whoever shows the answer must show with it"`
 	// Supersedes is the receipt of an earlier try of the same answer that was
 	// written but never released, because the person's choice changed.
 	Supersedes string `json:"supersedes,omitempty" doc:"An earlier try that was never released"`
@@ -143,6 +145,10 @@ type Answer struct {
 	Items    []Item
 	Personal bool
 	Receipt  Receipt
+	// Sequence is the place of the person's newest choice among all choices when the
+	// answer was begun, 0 for nobody and for whoever is not proven. An answer that is
+	// kept is kept under this and the model, and not used beyond them.
+	Sequence uint64
 	// ReceiptJSON is Receipt as it was written down and MACed: JSON, the field
 	// "mac" last. Send these bytes, so that the person holds what the server
 	// holds.

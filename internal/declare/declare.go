@@ -114,6 +114,16 @@ type Purpose struct {
 	// Valid is how long a consent lasts before it must be asked again. The zero
 	// Period means until withdrawn.
 	Valid Period
+	// Show are the texts that go with every answer for this purpose, personal or
+	// not, in the order of the file: whoever shows the answer shows them too.
+	Show []Obligation
+}
+
+// Obligation is a text that must be shown with an answer, such as how a price was
+// made or how to reach a human.
+type Obligation struct {
+	Code string `json:"code" doc:"The obligation's name in the declaration" example:"human_contact"`
+	Text string `json:"text" doc:"What to show, in plain words"`
 }
 
 // PurposeIndex is a purpose's position in Declaration.Purposes.

@@ -150,7 +150,7 @@ func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 
 func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	what := "the purpose " + quote(e.key)
-	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid")
+	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid", "show")
 	if m == nil {
 		return Purpose{}
 	}
@@ -187,6 +187,9 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 		if p.Basis != Consent && p.Basis != 0 {
 			s.fault(n, "%s has the basis %s, which does not run out: valid belongs to consent", what, p.Basis)
 		}
+	}
+	if n := m["show"]; n != nil {
+		p.Show = s.show(n, what)
 	}
 	return p
 }

@@ -143,6 +143,10 @@ func TestParseNamesTheLineOfEveryFault(t *testing.T) {
 		{"field without category", "    category: contact\n", "", 21, `the field "email" has no category`},
 		{"field without type", "    type: string\n    category: contact", "    category: contact", 21, `the field "email" has no type`},
 		{"categories in an event", "type: item", "type: categories", 30, "only the attributes likes and avoids"},
+		{"show without a text", "receipt: before", "show: [{code: human}]", 16, `an entry of show of the purpose "taste" has no text`},
+		{"show of another form", "receipt: before", "show: Ask us", 16, "must be a list of texts"},
+		{"show with a bad code", "receipt: before", "show: [{code: Ask us, text: x}]", 16, "the code"},
+		{"show twice", "receipt: before", "show: [{code: a, text: x}, {code: a, text: y}]", 16, `lists "a" twice`},
 		{"unknown type", "type: item", "type: product", 31, "it can be: string, number, integer, boolean, time, item, quantity, money, categories"},
 		{"field without retention", "    purposes: [orders]\n    retention: 24 months", "    purposes: [orders]", 21, `the field "email" has no retention`},
 		{"bad period", "retention: 13 months", "retention: 13 moons", 40, "a period is a number and a unit"},
@@ -382,7 +386,8 @@ func TestHashIsOfWhatIsSaidAndNotOfHow(t *testing.T) {
 	}
 	for old, new := range map[string]string{
 		"text: To suggest": "text: To offer", "36 months": "37 months", "category: device": "category: thing", "receipt: before": "receipt: after",
-		"[ads]": "[ad]", "[recommend]": "[price]", "action: purchase": "action: cart", "country: DE": "country: FR", "type: string": "type: time", "6 years": "7 years", "Your account's": "Your", "  email:": "  mail:",
+		"    valid: 24 months": "    valid: 24 months\n    show: [{code: human, text: Ask us}]",
+		"[ads]":                "[ad]", "[recommend]": "[price]", "action: purchase": "action: cart", "country: DE": "country: FR", "type: string": "type: time", "6 years": "7 years", "Your account's": "Your", "  email:": "  mail:",
 	} {
 		if mustParse(t, strings.Replace(small, old, new, 1)).Hash == want {
 			t.Errorf("%q for %q did not change the hash", new, old)
