@@ -53,6 +53,7 @@ type Declaration struct {
 	Context     []Field          // fields below "context" that any event may keep, sorted by Path
 	Classes     []Class          // derived, sorted by ID; the two of the system are among them
 	ShopKeys    []string         // PEM public keys that sign the shop's tokens
+	ShopJWKS    string           // where the shop publishes more of them, a JSON Web Key Set: an https address or a file; "" for nowhere
 
 	// ReceiptRetention is how long receipts and choices are kept. The records
 	// that prove a choice have the legal obligation to account for it as basis.

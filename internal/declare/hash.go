@@ -14,6 +14,7 @@ type canonical struct {
 	Controllers []ControllerInfo
 	Receipts    Period
 	ShopKeys    []string
+	ShopJWKS    string `json:",omitempty"`
 	Purposes    []canonicalPurpose
 	Identifiers []canonicalIdentifier
 	Attributes  []canonicalField
@@ -59,7 +60,7 @@ type canonicalEvent struct {
 // hash returns the SHA-256 of the canonical content in hexadecimal.
 func (d *Declaration) hash() string {
 	c := canonical{
-		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys,
+		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys, ShopJWKS: d.ShopJWKS,
 		Attributes: canonicalFields(d.Attributes), Context: canonicalFields(d.Context),
 	}
 	for i := range d.Purposes {

@@ -32,7 +32,7 @@ func Parse(name string, b []byte) (*Declaration, error) {
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	top := s.object(root, "the declaration",
-		"version", "controller", "receipts", "shop_keys", "purposes", "identifiers", "attributes", "events", "context")
+		"version", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context")
 	if top == nil {
 		return
 	}
@@ -41,6 +41,9 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	s.receipts(root, top["receipts"], d)
 	if n := top["shop_keys"]; n != nil {
 		s.shopKeys(n, d)
+	}
+	if n := top["shop_jwks"]; n != nil {
+		d.ShopJWKS = s.address(n, "shop_jwks")
 	}
 	purposes := s.purposes(root, top["purposes"], d)
 	f := fields{source: s, purposes: purposes, names: map[NameID]name{}}

@@ -147,6 +147,8 @@ func TestParseNamesTheLineOfEveryFault(t *testing.T) {
 		{"show of another form", "receipt: before", "show: Ask us", 16, "must be a list of texts"},
 		{"show with a bad code", "receipt: before", "show: [{code: Ask us, text: x}]", 16, "the code"},
 		{"show twice", "receipt: before", "show: [{code: a, text: x}, {code: a, text: y}]", 16, `lists "a" twice`},
+		{"a key set over http", "receipts:\n", "shop_jwks: http://shop.example/jwks.json\nreceipts:\n", 7, "must begin with https://"},
+		{"a key set with a password", "receipts:\n", "shop_jwks: https://a:b@shop.example/jwks.json\nreceipts:\n", 7, "without a name, a password"},
 		{"unknown type", "type: item", "type: product", 31, "it can be: string, number, integer, boolean, time, item, quantity, money, categories"},
 		{"field without retention", "    purposes: [orders]\n    retention: 24 months", "    purposes: [orders]", 21, `the field "email" has no retention`},
 		{"bad period", "retention: 13 months", "retention: 13 moons", 40, "a period is a number and a unit"},
@@ -391,6 +393,15 @@ func TestHashIsOfWhatIsSaidAndNotOfHow(t *testing.T) {
 	} {
 		if mustParse(t, strings.Replace(small, old, new, 1)).Hash == want {
 			t.Errorf("%q for %q did not change the hash", new, old)
+		}
+	}
+}
+
+func TestWhereAKeySetMayBe(t *testing.T) {
+	for _, where := range []string{"https://shop.example/jwks.json", "http://127.0.0.1:8081/jwks", "http://localhost/jwks", "http://[::1]/jwks", "keys/jwks.json"} {
+		d := mustParse(t, strings.Replace(small, "receipts:\n", "shop_jwks: "+where+"\nreceipts:\n", 1))
+		if d.ShopJWKS != where || d.Hash == mustParse(t, small).Hash {
+			t.Errorf("%q became %q", where, d.ShopJWKS)
 		}
 	}
 }
