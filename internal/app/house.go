@@ -22,6 +22,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -93,6 +94,7 @@ type House struct {
 	runner    *run.Runner
 	visitors  *identity.Visitors
 	shop      *identity.ShopKeys
+	keySet    *keySet // nil where the declaration names none
 	learner   *learner
 	metrics   *prometheus.Registry // of the newest handler
 
@@ -160,6 +162,9 @@ func (h *House) openFiles() (err error) {
 	}
 	if h.shop, err = identity.ParseShopKeys(h.declaration.ShopKeys); err != nil {
 		return fmt.Errorf("the declaration's shop_keys: %w", err)
+	}
+	if where := h.declaration.ShopJWKS; where != "" {
+		h.keySet = newKeySet(where, cmp.Or(h.config.Config, h.directory.file("accord.yaml")), h.shop, h.logger)
 	}
 	if h.access, err = auth.Open(h.directory.file("access.json")); err != nil {
 		return err
@@ -428,6 +433,9 @@ func (h *House) Close() error {
 }
 
 func (h *House) closeAll() (err error) {
+	if h.keySet != nil {
+		h.keySet.close()
+	}
 	if h.learner != nil {
 		h.learner.close()
 	}

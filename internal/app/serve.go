@@ -122,6 +122,9 @@ func serveProfiler(listen string) (end func(), err error) {
 // it answered without end (live feeds) is ended by feeds when it stops; all other
 // requests under way are answered.
 func (h *House) serve(ctx context.Context, o ServeOptions, listener net.Listener, handler http.Handler, talk io.Writer, feeds ...func()) error {
+	if h.keySet != nil {
+		h.keySet.run()
+	}
 	server := api.Server(handler, h.metrics, h.logger)
 	for _, end := range feeds {
 		server.RegisterOnShutdown(end)
