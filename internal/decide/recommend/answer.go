@@ -160,8 +160,9 @@ func (x *source) add(seen *profile.Interaction, halvings float64) {
 	}
 }
 
-// disliked reports whether the person's last word on the item was a dislike.
-func (x *source) disliked() bool { return x.dislike > x.like }
+// disliked reports whether the person's last word on the item was a dislike. Of one
+// moment the dislike counts, as in Question.permits.
+func (x *source) disliked() bool { return x.dislike > 0 && x.dislike >= x.like }
 
 // dropOldest keeps the newest sources to score. The others still say what was
 // bought and disliked, so they stay with no weight.
