@@ -73,7 +73,7 @@ func (s *server) registerDeclaration(api huma.API) {
 	huma.Register(api, s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/declaration", OperationID: "get-declaration", Tags: []string{"consent"},
 		Summary:     "What is collected here and why",
-		Description: "The declaration that the gate enforces: who answers for the data, every purpose with its legal basis and its text, how people are known, every field with its purposes and how long it is kept, and what the server itself keeps. Public. The version is what a choice names as its notice.",
+		Description: "The declaration that the gate enforces: who answers for the data, every purpose with its legal basis and its text, how people are known, every field with its purposes and how long it is kept, and what the server itself keeps. Public. The notice that people read is written from it: GET /v1/notice.",
 	}, public), func(context.Context, *struct{}) (*declarationOutput, error) {
 		return &declarationOutput{Body: declaration(s.Declaration)}, nil
 	})
