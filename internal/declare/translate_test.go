@@ -30,7 +30,7 @@ func TestTranslationNamesEveryFault(t *testing.T) {
 	for _, c := range []struct{ name, old, new, says string }{
 		{"missing part", "    title: Заказы\n", "", `lacks purposes: "orders": "title"`},
 		{"missing field", "    total: Сколько вы заплатили\n", "", `lacks events: "Order Completed": "total"`},
-		{"missing recipient", "  The company that brings your parcel: Служба, что везёт вам заказ\n", "", `lacks recipients: "The company that brings your parcel"`},
+		{"missing recipient", "  The company that brings your parcel: Служба, которая везёт вам заказ\n", "", `lacks recipients: "The company that brings your parcel"`},
 		{"missing section", "categories:", "# categories:\nattributes2:", `has no key "attributes2"`},
 		{"surplus", "  name: Ваше имя\n", "  name: Ваше имя\n  nick: Кличка\n", `accord.ru.yaml:44: the declaration has no text for attributes: "nick"`},
 		{"surplus part", "    title: Счета\n", "    title: Счета\n    without: Ничего\n", `no text for purposes: "accounting": "without"`},

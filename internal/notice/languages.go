@@ -20,7 +20,7 @@ var files embed.FS
 type language struct {
 	Title, Used, Item, Special, Nothing string
 	Recipients, Nobody                  string
-	Without, Unchanged                  string
+	Without                             string
 	Basis                               string
 	Bases                               map[string]string // by basis
 	Valid                               string

@@ -87,7 +87,7 @@ func Write(d *declare.Declaration, language string) (*Notice, error) {
 	}
 	l, ok := languages[primary(language)]
 	if !ok {
-		return nil, fmt.Errorf("Accord writes no notices in %q: it has %s. Change languages in the declaration", language, strings.Join(Languages(), ", "))
+		return nil, fmt.Errorf("no notice can be written in %q, only in %s: change languages in the declaration", language, strings.Join(Languages(), ", "))
 	}
 	w := writer{d, texts, l}
 	c := &d.Controllers[0]
@@ -170,15 +170,15 @@ func (w *writer) purpose(p *declare.Purpose) Purpose {
 	if len(gets.Items) == 0 {
 		gets.Text = w.Nobody
 	}
-	without := Paragraph{About: "without", Title: w.Without, Text: w.text("purposes", id, "without")}
-	if without.Text == "" {
-		without.Text = w.Unchanged
-	}
 	basis := Paragraph{About: "basis", Title: w.Basis, Text: w.Bases[p.Basis.String()]}
 	if !p.Valid.IsZero() {
 		basis.Text += " " + fill(w.Valid, "period", w.period(p.Valid))
 	}
-	out.Detail = []Paragraph{used, gets, without, basis}
+	out.Detail = []Paragraph{used, gets}
+	if without := w.text("purposes", id, "without"); without != "" {
+		out.Detail = append(out.Detail, Paragraph{About: "without", Title: w.Without, Text: without})
+	}
+	out.Detail = append(out.Detail, basis)
 	return out
 }
 

@@ -256,7 +256,7 @@ func TestRegistry(t *testing.T) {
 	if _, err := NewRegistry(untranslated); err == nil {
 		t.Error("a language without a translation is taken")
 	}
-	if _, err := NewRegistry(template(t, "languages: [en, ru]", "languages: [de]")); err == nil || !strings.Contains(err.Error(), "it has en, ru") {
+	if _, err := NewRegistry(template(t, "languages: [en, ru]", "languages: [de]")); err == nil || !strings.Contains(err.Error(), "only in en, ru") {
 		t.Errorf("a language without a frame: %v", err)
 	}
 }
