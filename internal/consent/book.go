@@ -17,8 +17,9 @@ type Present struct {
 	// Suspended is an end that nobody proved, of what held until then: the gate is
 	// closed, and what was kept waits for the person's own word until Until.
 	Suspended bool
-	// Notice is whether what the person had read when they gave, or gave what is
-	// suspended, covers what is done today. It decides where consent is the basis.
+	// Notice is whether what the person had read when they gave covers what is done
+	// today; of what is suspended, whether it can be taken back without giving anew.
+	// It decides where consent is the basis.
 	Notice Coverage
 	// Since is the sequence of the choice from which an unbroken consent runs, or
 	// ran when it was suspended. A record admitted under an earlier sequence is not
@@ -34,12 +35,11 @@ type Present struct {
 	Until int64
 	// Last is the sequence of the newest choice about this purpose.
 	Last uint64
-	// Held is the At of what was suspended.
+	// Held is the At of what was suspended. Of a consent that was given anew, since
+	// its notice did not cover what was done, it is when that was: what was kept
+	// before is covered again, but nothing that happened before is admitted. 0 is
+	// never.
 	Held int64
-	// Again is when a consent was given anew whose notice did not cover what was
-	// done: in force, what was kept before is covered again, but nothing that
-	// happened before is admitted any more. 0 is never.
-	Again int64
 }
 
 // Suspension is how long what an unproven end closed waits for the person's own
@@ -162,9 +162,9 @@ func (b *Book) after(old Present, c *Choice, r *Record, i declare.PurposeIndex) 
 	if held {
 		// The first time stands: a renewal that claims an earlier one widens
 		// nothing.
-		now.Since, now.At, now.Again = old.Since, old.from(), old.Again
+		now.Since, now.At, now.Held = old.Since, old.from(), old.again()
 		if purpose.Basis == declare.Consent && old.Notice != NoticeCovered {
-			now.Again = max(old.Again, c.At.UnixMilli())
+			now.Held = max(now.Held, c.At.UnixMilli())
 		}
 	}
 	return now
@@ -174,7 +174,9 @@ func (b *Book) after(old Present, c *Choice, r *Record, i declare.PurposeIndex) 
 // out by itself still does.
 func (p *Present) suspend(old *Present, accepted time.Time) {
 	p.Suspended, p.Since, p.Held = true, old.Since, old.from()
-	p.Notice, p.Again = old.Notice, old.Again
+	if p.Notice = old.Notice; old.again() != 0 {
+		p.Notice = NoticeChanged // Held has no room for it: whoever takes this back gives anew
+	}
 	p.Until = accepted.Add(Suspension).UnixMilli()
 	if old.Until != 0 {
 		p.Until = min(p.Until, old.Until)
@@ -188,6 +190,14 @@ func (p *Present) from() int64 {
 		return p.Held
 	}
 	return p.At
+}
+
+// again returns when a consent was given anew, 0 for never.
+func (p *Present) again() int64 {
+	if p.State == Given {
+		return p.Held
+	}
+	return 0
 }
 
 // unbroken reports whether a purpose held until the record, so that what was

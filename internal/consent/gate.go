@@ -259,7 +259,7 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 // admits returns the time from which a consent admits what happened, in Unix
 // milliseconds: from when it was given, or given again to what had changed.
 func (p *Present) admits() int64 {
-	if from := max(p.At, p.Again); from != 0 {
+	if from := max(p.At, p.again()); from != 0 {
 		return from
 	}
 	return math.MinInt64 // no limit

@@ -73,19 +73,24 @@ func (m *model) read(p int, s said) bool {
 
 // admits reports whether something about a moment may be kept from now on where
 // the purpose is allowed: not what happened before a yes that was said anew, since
-// the one before it was to less.
+// the one before it was to less; once that was so, taking back a suspension counts
+// as said anew.
 func (m *model) admits(who identity.Token, p int, moment time.Time) bool {
 	list := m.about(who, p)
 	if len(list) == 0 || m.purposes[p].Basis != declare.Consent {
 		return true
 	}
+	anew := false
 	for i := m.first(p, list, len(list)-1); i < len(list); {
 		next := i + 1
 		for next < len(list) && list[next].choice.State != Given {
 			next++
 		}
-		if next < len(list) && !m.read(p, list[i]) && moment.Before(list[next].choice.At) {
-			return false
+		if next < len(list) && (!m.read(p, list[i]) || anew && next > i+1) {
+			anew = true
+			if moment.Before(list[next].choice.At) {
+				return false
+			}
 		}
 		i = next
 	}
