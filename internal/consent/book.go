@@ -17,6 +17,9 @@ type Present struct {
 	// Suspended is an end that nobody proved, of what held until then: the gate is
 	// closed, and what was kept waits for the person's own word until Until.
 	Suspended bool
+	// Unsigned is a consent that does not count, since it came without the person's
+	// signature and the purpose needs one.
+	Unsigned bool
 	// Since is the sequence of the choice from which an unbroken consent runs, or
 	// ran when it was suspended. A record admitted under an earlier sequence is not
 	// covered: what came before a consent never follows it.
@@ -53,6 +56,15 @@ func (p *Present) Over(now time.Time) bool {
 		return p.lapsed(millis(now))
 	}
 	return p.State.Ended()
+}
+
+// Shown returns the state as people read it at now: Expired for a consent that ran
+// out.
+func (p *Present) Shown(now time.Time) State {
+	if p.State == Given && p.lapsed(millis(now)) {
+		return Expired
+	}
+	return p.State
 }
 
 func (p *Present) lapsed(now int64) bool { return p.Until != 0 && now >= p.Until }
@@ -105,7 +117,12 @@ func Fold(d *declare.Declaration, rs []Record) []Present {
 
 func fold(presents []Present, d *declare.Declaration, r *Record) {
 	for i := range r.Choices {
-		if p, ok := d.Purpose(r.Choices[i].Purpose); ok {
+		p, ok := d.Purpose(r.Choices[i].Purpose)
+		switch {
+		case !ok:
+		case d.Purposes[p].Signed && r.Choices[i].State == Given && r.Signature == nil:
+			presents[p].Unsigned = true // what was said before stands
+		default:
 			presents[p] = after(presents[p], &r.Choices[i], r, &d.Purposes[p])
 		}
 	}
@@ -290,6 +307,9 @@ func holds(basis declare.Basis, p Present, now int64) Reason {
 		return DeniedWithdrawn
 	case Objected:
 		return DeniedObjected
+	}
+	if p.Unsigned {
+		return DeniedUnsigned
 	}
 	if p.Last == 0 && holdsUnasked(basis) {
 		return Allowed

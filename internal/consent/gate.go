@@ -24,10 +24,11 @@ const (
 	DeniedWithdrawn
 	DeniedExpired
 	DeniedObjected
-	DeniedChanged // the choice changed while the answer was made
-	DeniedStale   // the grant ran out before the answer was released
-	DeniedClosed  // the gate is closed: starting, stopping or in doubt
-	DeniedBefore  // the data is older than the consent
+	DeniedChanged  // the choice changed while the answer was made
+	DeniedStale    // the grant ran out before the answer was released
+	DeniedClosed   // the gate is closed: starting, stopping or in doubt
+	DeniedBefore   // the data is older than the consent
+	DeniedUnsigned // the consent lacks the person's signature, which the purpose needs
 	reasons
 )
 
@@ -66,6 +67,7 @@ var reasonTexts = [reasons][2]string{
 	DeniedStale:          {"stale", "the permission ran out before the answer could leave"},
 	DeniedClosed:         {"closed", "the gate is closed while the server starts, stops or is in doubt"},
 	DeniedBefore:         {"before_consent", "the data is older than the consent"},
+	DeniedUnsigned:       {"unsigned", "the consent came without the person's own signature, which this purpose needs"},
 }
 
 // GrantLife is how long a Grant can be used. It bounds the work that a

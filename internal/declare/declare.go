@@ -114,6 +114,8 @@ type Purpose struct {
 	// Valid is how long a consent lasts before it must be asked again. The zero
 	// Period means until withdrawn.
 	Valid Period
+	// Signed says that only a consent with the person's own signature counts.
+	Signed bool
 }
 
 // PurposeIndex is a purpose's position in Declaration.Purposes.

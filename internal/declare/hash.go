@@ -29,6 +29,7 @@ type canonicalPurpose struct {
 	Categories []string
 	Engines    []string
 	Valid      Period
+	Signed     bool `json:",omitempty"`
 }
 
 type canonicalIdentifier struct {
@@ -65,7 +66,7 @@ func (d *Declaration) hash() string {
 		p := &d.Purposes[i]
 		c.Purposes = append(c.Purposes, canonicalPurpose{
 			ID: p.ID, Basis: p.Basis, Text: p.Text, Receipt: p.Receipt.String(),
-			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid,
+			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid, Signed: p.Signed,
 		})
 	}
 	for i := range d.Identifiers {

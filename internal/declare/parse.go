@@ -150,7 +150,7 @@ func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 
 func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	what := "the purpose " + quote(e.key)
-	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid")
+	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid", "signed")
 	if m == nil {
 		return Purpose{}
 	}
@@ -186,6 +186,12 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 		p.Valid = s.period(e.at, m, what, "valid")
 		if p.Basis != Consent && p.Basis != 0 {
 			s.fault(n, "%s has the basis %s, which does not run out: valid belongs to consent", what, p.Basis)
+		}
+	}
+	if n := m["signed"]; n != nil {
+		p.Signed = s.choice(n, "signed of "+what, signedWords) == 1
+		if p.Signed && p.Basis != Consent && p.Basis != 0 {
+			s.fault(n, "%s has the basis %s, which nobody signs for: signed belongs to consent", what, p.Basis)
 		}
 	}
 	return p

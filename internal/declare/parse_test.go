@@ -134,6 +134,8 @@ func TestParseNamesTheLineOfEveryFault(t *testing.T) {
 		{"bad engine", "engines: [recommend]", "engines: [Recommend it]", 18, "the engine"},
 		{"bad validity", "valid: 24 months", "valid: for ever", 19, `valid of the purpose "taste" is "for ever"`},
 		{"validity of a contract", "    basis: contract\n", "    basis: contract\n    valid: 1 year\n", 12, "valid belongs to consent"},
+		{"signature under a contract", "    basis: contract\n", "    basis: contract\n    signed: required\n", 12, "signed belongs to consent"},
+		{"a word of signed", "valid: 24 months", "signed: yes", 19, "it can be: optional, required"},
 		{"bad purpose name", "  orders:", "  The Orders:", 10, "must be small letters"},
 		{"field without purposes", "    purposes: [orders]\n", "", 21, `the field "email" has no purposes`},
 		{"field with no purpose", "purposes: [orders]", "purposes: []", 24, `the field "email" has no purposes`},
