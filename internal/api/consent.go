@@ -33,6 +33,7 @@ func (s *server) registerConsent(api huma.API) {
 		Description: "Needs a proof of the person. A person who is not known has chosen nothing.",
 		Errors:      []int{401, 403, 429, 503},
 	}, withKey)), s.getConsent)
+	s.registerRecord(api)
 }
 
 // choice is what can be chosen.
@@ -317,36 +318,40 @@ type historyChoice struct {
 }
 
 func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConsentOutput, error) {
-	x := of(ctx)
-	id, err := s.identifier(person{UserID: in.UserID, AnonymousID: in.AnonymousID}, "query")
-	if err != nil {
-		return nil, err
-	}
-	if x.speaker.Proves(id) == identity.Unproven {
-		return nil, unproven
-	}
-	t, known, err := s.find(id)
+	_, t, records, err := s.chosen(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	out := &getConsentOutput{}
 	out.Body.Purposes, out.Body.Sequence = s.standings(t)
 	out.Body.History = []historyRecord{}
-	if !known {
-		return out, nil
-	}
-	if x.key.Kind != auth.Secret && !s.reads.take(string(t[:]), 1, s.Now()) {
-		s.metrics.limited.Inc()
-		return nil, tooMany
-	}
-	records, err := s.Choices.History(ctx, t)
-	if err != nil {
-		return nil, unavailable(err)
-	}
 	for _, r := range records {
 		out.Body.History = append(out.Body.History, historyOf(r))
 	}
 	return out, nil
+}
+
+// chosen returns who is asked about and all that they chose, to the person alone.
+func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.Identifier, t identity.Token, records []consent.Record, err error) {
+	x := of(ctx)
+	if id, err = s.identifier(person{UserID: in.UserID, AnonymousID: in.AnonymousID}, "query"); err != nil {
+		return id, t, nil, err
+	}
+	if x.speaker.Proves(id) == identity.Unproven {
+		return id, t, nil, unproven
+	}
+	t, known, err := s.find(id)
+	if err != nil || !known {
+		return id, t, nil, err
+	}
+	if x.key.Kind != auth.Secret && !s.reads.take(string(t[:]), 1, s.Now()) {
+		s.metrics.limited.Inc()
+		return id, t, nil, tooMany
+	}
+	if records, err = s.Choices.History(ctx, t); err != nil {
+		return id, t, nil, unavailable(err)
+	}
+	return id, t, records, nil
 }
 
 func (s *server) standings(t identity.Token) ([]standing, uint64) {

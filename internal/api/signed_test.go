@@ -16,6 +16,7 @@ import (
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/records"
 )
 
 // wallet is a key that only the person holds, as a browser keeps one.
@@ -111,7 +112,9 @@ func TestABadSignatureRecordsNothing(t *testing.T) {
 		"a value of another statement": signedBody(id, "given", forged, ""),
 		"another person":               signedBody(id, "given", change(func(s *consent.Statement) { s.Person.Value = "v-other" }), ""),
 		"another controller":           signedBody(id, "given", change(func(s *consent.Statement) { s.Controller = "other" }), ""),
-		"another choice":               signedBody(id, "given", change(func(s *consent.Statement) { s.Choices = map[declare.PurposeID]consent.State{"personalization": consent.Refused} }), ""),
+		"another choice": signedBody(id, "given", change(func(s *consent.Statement) {
+			s.Choices = map[declare.PurposeID]consent.State{"personalization": consent.Refused}
+		}), ""),
 		"one more choice": signedBody(id, "given", change(func(s *consent.Statement) {
 			s.Choices = map[declare.PurposeID]consent.State{"personalization": consent.Given, "newsletter": consent.Given}
 		}), ""),
@@ -202,4 +205,21 @@ func TestWhoChoseAndWhatShowsIt(t *testing.T) {
 			t.Errorf("the history lacks %s: %s", want, a.body)
 		}
 	}
+}
+
+// TestThePersonsReceipt is for the person alone, and can be taken away.
+func TestThePersonsReceipt(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	h.do("GET", "/v1/consent/record?user_id=anna", "", key(h.write)).problem(403, codeUnproven)
+	a := h.do("GET", "/v1/consent/record?user_id=anna", "", key(h.write), shopToken(h.shopToken("anna"))).status(200)
+	if got := a.header.Get("Content-Type"); got != ldJSON {
+		t.Errorf("the type is %q", got)
+	}
+	subjects, err := records.Read(h.config.Declaration, strings.NewReader(a.body), records.TS27560, "")
+	if err != nil || len(subjects) != 1 || subjects[0].Person.Value != "anna" || subjects[0].Records[0].Choices[0].State != consent.Given {
+		t.Errorf("%v, %+v: %s", err, subjects, a.body)
+	}
+	// Of whom nothing is known nothing was chosen.
+	h.do("GET", "/v1/consent/record?user_id=nobody", "", key(h.secret)).status(200)
 }
