@@ -56,6 +56,7 @@ type putConsentInput struct {
 		Jurisdiction string         `json:"jurisdiction,omitempty" pattern:"^[A-Z]{2}(-[A-Z0-9]{1,3})?$" patternDescription:"a country or its part in ISO 3166, such as DE or US-CA" doc:"Where the person is for the law" example:"DE"`
 		Evidence     string         `json:"evidence,omitempty" maxLength:"1024" doc:"What shows that it was chosen" example:"banner 3, button accept"`
 		By           string         `json:"by,omitempty" enum:"guardian,agent" doc:"Who chose in the person's place; needs a secret key and evidence. The person if absent"`
+		AgeBand      string         `json:"age_band,omitempty" maxLength:"64" doc:"The person's age band, a value of the attribute that the declaration's children name: a child's counts from anybody proven, and that somebody is no child any more with a secret key"`
 		Signature    *signatureBody `json:"signature,omitempty" doc:"The person's own signature under these choices"`
 	}
 }
@@ -86,7 +87,10 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	if err != nil {
 		return nil, err
 	}
-	if widens && proof == identity.Unproven {
+	if in.Body.AgeBand != "" && s.Declaration.Children == nil {
+		return nil, invalid("body.age_band", "is not told apart by the declaration: it has no children")
+	}
+	if (widens || in.Body.AgeBand != "") && proof == identity.Unproven {
 		return nil, unproven
 	}
 	signature, err := s.signed(x, in, id, cs)
@@ -97,10 +101,10 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	out.Body.Choices, out.Body.Accepted = in.Body.Choices, s.Now().UTC().Truncate(time.Millisecond)
 	if proof == identity.Unproven {
 		begun := time.Now()
-		err = s.narrow(ctx, x, id, cs, signature)
+		err = s.narrow(ctx, x, id, word{cs, signature, ""})
 		level(ctx, begun)
 	} else {
-		err = s.record(ctx, x, id, proof, cs, signature, out)
+		err = s.record(ctx, x, id, proof, word{cs, signature, in.Body.AgeBand}, out)
 	}
 	if err != nil {
 		return nil, err
@@ -153,10 +157,17 @@ func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proo
 	return cs, widens, nil
 }
 
+// word is what somebody says about a person.
+type word struct {
+	choices   []consent.Choice
+	signature *consent.Signature // or nil
+	band      string             // of age, or ""
+}
+
 // record records the choices of a proven person, who becomes known by it, and
 // answers with what is in force afterwards: a choice of the past that a later
 // one overtook changes nothing.
-func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, proof identity.Proof, cs []consent.Choice, signature *consent.Signature, out *putConsentOutput) error {
+func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, proof identity.Proof, said word, out *putConsentOutput) error {
 	t, err := s.ensure(ctx, id)
 	if err != nil {
 		return err
@@ -164,7 +175,10 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 	if !s.mayChoose(x, t, proof) {
 		return tooMany
 	}
-	record, err := s.Choices.RecordSigned(ctx, t, cs, signature)
+	if err := s.mark(ctx, x, t, said.band); err != nil {
+		return err
+	}
+	record, err := s.Choices.RecordSigned(ctx, t, said.choices, said.signature)
 	if err != nil {
 		return s.unrecorded(err)
 	}
@@ -173,8 +187,8 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 	if record.Sequence != 0 {
 		out.Body.Sequence, out.Body.Accepted = record.Sequence, record.Accepted.UTC()
 	}
-	out.Body.Choices = make(map[string]choice, len(cs))
-	for _, c := range cs {
+	out.Body.Choices = make(map[string]choice, len(said.choices))
+	for _, c := range said.choices {
 		if i, ok := s.Declaration.Purpose(c.Purpose); ok {
 			out.Body.Choices[string(c.Purpose)] = choice(presents[i].State.String())
 		}
@@ -185,7 +199,7 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 // narrow records what somebody unproven said about a person: only what narrows,
 // only of a person who is known, and only of a purpose that is not ended already.
 // Nothing of that shows in the answer.
-func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier, cs []consent.Choice, signature *consent.Signature) error {
+func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier, said word) error {
 	if !s.mayChoose(x, identity.Token{}, identity.Unproven) {
 		return tooMany
 	}
@@ -194,12 +208,12 @@ func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier
 		return err
 	}
 	presents, _ := s.Book.Presents(t)
-	cs = slices.DeleteFunc(cs, func(c consent.Choice) bool {
+	cs := slices.DeleteFunc(said.choices, func(c consent.Choice) bool {
 		i, ok := s.Declaration.Purpose(c.Purpose)
 		return !ok || c.State == consent.Given || presents[i].Certain(false)
 	})
 	// With nothing to record it finishes what an earlier choice left.
-	if _, err = s.Choices.RecordSigned(ctx, t, cs, signature); err != nil {
+	if _, err = s.Choices.RecordSigned(ctx, t, cs, said.signature); err != nil {
 		return s.unrecorded(err)
 	}
 	if len(cs) > 0 {
@@ -297,6 +311,7 @@ type historyRecord struct {
 	Sequence uint64          `json:"sequence"`
 	Accepted time.Time       `json:"accepted"`
 	Choices  []historyChoice `json:"choices"`
+	AgeBand  string          `json:"age_band,omitempty" doc:"The age band that the person was found to be in"`
 	// A record that is claimed without its signature can be told apart.
 	Signed    bool              `json:"signed" doc:"Whether the person signed it with a key of their own"`
 	Signature *historySignature `json:"signature,omitempty" doc:"With it anybody can check that"`
@@ -380,7 +395,7 @@ func moment(ms int64) *time.Time {
 }
 
 func historyOf(r consent.Record) historyRecord {
-	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), Choices: make([]historyChoice, 0, len(r.Choices)+len(r.Late))}
+	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), AgeBand: r.Age, Choices: make([]historyChoice, 0, len(r.Choices)+len(r.Late))}
 	for i, c := range slices.Concat(r.Choices, r.Late) {
 		h.Choices = append(h.Choices, historyChoice{
 			Purpose: string(c.Purpose), State: c.State.String(), At: c.At.UTC(), Method: c.Method,

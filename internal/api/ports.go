@@ -46,6 +46,10 @@ type Choices interface {
 	// RecordSigned makes choices, with the person's signature if there is one,
 	// durable and puts them into force before it returns.
 	RecordSigned(ctx context.Context, t identity.Token, cs []consent.Choice, signature *consent.Signature) (consent.Record, error)
+	// Mark notes durably in which age band a person is.
+	Mark(ctx context.Context, t identity.Token, band string) error
+	// Child reports whether a person is known to be a child.
+	Child(t identity.Token) bool
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
 }

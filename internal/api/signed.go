@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/hex"
 	"net/http"
 	"strings"
@@ -74,6 +75,22 @@ func (s *server) mayLackSignature(cs []consent.Choice) error {
 		if p, ok := s.Declaration.Purpose(cs[i].Purpose); ok && cs[i].State == consent.Given && s.Declaration.Purposes[p].Signed {
 			return problem(http.StatusUnprocessableEntity, codeUnsigned, "The purpose \""+string(cs[i].Purpose)+"\" needs the person's own signature under a consent. Send signature: {algorithm, key, value, statement}.")
 		}
+	}
+	return nil
+}
+
+// mark notes a person's age band before what they choose counts. Whoever is known to
+// be a child is one until the shop says otherwise.
+func (s *server) mark(ctx context.Context, x *exchange, t identity.Token, band string) error {
+	child := s.Declaration.Children.IsChild(band)
+	switch {
+	case band == "" || !child && !s.Choices.Child(t):
+		return nil
+	case !child && x.key.Kind != auth.Secret:
+		return secretOnly
+	}
+	if err := s.Choices.Mark(ctx, t, band); err != nil {
+		return s.unrecorded(err)
 	}
 	return nil
 }

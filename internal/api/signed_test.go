@@ -223,3 +223,44 @@ func TestThePersonsReceipt(t *testing.T) {
 	// Of whom nothing is known nothing was chosen.
 	h.do("GET", "/v1/consent/record?user_id=nobody", "", key(h.secret)).status(200)
 }
+
+// TestAgeBands: anybody proven may say that they are a child, and only the shop that
+// they are none any more; a guardian's yes comes from the shop.
+func TestAgeBands(t *testing.T) {
+	h := newHouse(t)
+	put := func(more string, options ...option) *answer {
+		return h.do("PUT", "/v1/consent", `{"person":{"user_id":"anna"},"choices":{"personalization":"given"}`+more+`}`, options...)
+	}
+	anna := []option{key(h.write), shopToken(h.shopToken("anna"))}
+	put(`,"age_band":"under_13"`, anna...).problem(422, codeInvalid)
+	p, _ := h.config.Declaration.Purpose("personalization")
+	h.config.Declaration.Children = &declare.Children{Attribute: "age_band", Child: []string{"under_13"}, Guarded: declare.Set(0).With(p)}
+	put(`,"age_band":"grown"`, anna...).status(200) // no child was spoken of
+	reason := func() string {
+		a := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200)
+		for _, s := range a.at("purposes").([]any) {
+			if s := s.(map[string]any); s["purpose"] == "personalization" {
+				return s["reason"].(string)
+			}
+		}
+		return ""
+	}
+	h.do("PUT", "/v1/consent", `{"person":{"user_id":"anna"},"choices":{"personalization":"refused"},"age_band":"under_13"}`, key(h.write)).problem(403, codeUnproven)
+	for _, step := range []struct {
+		more string
+		who  []option
+		code int
+		want string
+	}{
+		{`,"age_band":"under_13"`, anna, 200, "guardian_needed"},
+		{`,"age_band":"grown"`, anna, 403, "guardian_needed"},
+		{`,"by":"guardian","evidence":"form 7"`, []option{key(h.secret)}, 200, "allowed"},
+		{``, anna, 200, "guardian_needed"},
+		{`,"age_band":"grown"`, []option{key(h.secret)}, 200, "allowed"},
+	} {
+		put(step.more, step.who...).status(step.code)
+		if got := reason(); got != step.want {
+			t.Errorf("%q: %s, want %s", step.more, got, step.want)
+		}
+	}
+}

@@ -181,6 +181,12 @@ func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject)
 	known := saidBefore(history)
 	for i := range s.Records {
 		r := &s.Records[i]
+		if r.Age != "" && h.declaration.Children != nil && !slices.ContainsFunc(history, aged) {
+			if err := h.choices.Mark(ctx, tokens[0], r.Age); err != nil {
+				return err
+			}
+			continue
+		}
 		cs := in.news(tokens[0], known, r.Choices)
 		kept, err := in.record(ctx, tokens[0], s.Person, cs, r.Signature)
 		in.mu.Lock()
@@ -201,6 +207,10 @@ func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject)
 	}
 	return nil
 }
+
+// aged reports whether a record notes an age: what is known of it here is newer than
+// what a file says.
+func aged(r consent.Record) bool { return r.Age != "" }
 
 func (in *consentImport) record(ctx context.Context, t identity.Token, person identity.Identifier, cs []consent.Choice, signature *consent.Signature) (consent.Record, error) {
 	for i := range cs {

@@ -95,6 +95,10 @@ func signedChoice(t *testing.T, h *House, id identity.Identifier, at time.Time) 
 // into an empty server, which then decides as the first one does.
 func TestARoundTripDecidesTheSame(t *testing.T) {
 	from, to := opened(t), opened(t)
+	for _, h := range []*House{from, to} {
+		guarded, _ := h.declaration.Purpose("model_training")
+		h.declaration.Children = &declare.Children{Attribute: "country", Child: []string{"under_13"}, Guarded: declare.Set(0).With(guarded)}
+	}
 	r := mathrand.New(mathrand.NewPCG(3, 27560))
 	purposes := []declare.PurposeID{"personalization", "model_training", "newsletter"}
 	var people []identity.Identifier
@@ -108,6 +112,11 @@ func TestARoundTripDecidesTheSame(t *testing.T) {
 		}
 		people, queries = append(people, id), append(queries, query)
 		token := from.tokenOf(t, id)
+		if n%4 == 0 {
+			if err := from.choices.Mark(t.Context(), token, "under_13"); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for range r.IntN(6) {
 			at := time.Now().Add(-time.Duration(r.IntN(4*365*24)) * time.Hour)
 			cs := []consent.Choice{{Purpose: purposes[r.IntN(3)], State: consent.State(1 + r.IntN(4)), At: at, Method: "banner",

@@ -212,18 +212,9 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 			return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 		}
 	}
-	m, err := c.seal(ctx, &r)
-	if err != nil {
-		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
+	if err := c.append(ctx, &r); err != nil {
+		return consent.Record{}, err
 	}
-	// Nobody who hangs up leaves it open whether the choice was made; the log's
-	// own patience bounds the wait.
-	if r.Sequence, err = c.log.AppendChoice(context.WithoutCancel(ctx), m); err != nil {
-		c.book.Doubt(r) // it may be on disk
-		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
-	}
-	c.book.Apply(r)
-	c.remember(&r)
 	if c.ended(r.Choices) == 0 {
 		return r, nil
 	}
@@ -232,6 +223,23 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 		return r, fmt.Errorf("%w: %w", ErrLate, err)
 	}
 	return r, nil
+}
+
+// append makes a record durable and puts it into force, under the person's lock.
+func (c *Choices) append(ctx context.Context, r *consent.Record) error {
+	m, err := c.seal(ctx, r)
+	if err != nil {
+		return fmt.Errorf("the choice is not recorded: %w", err)
+	}
+	// Nobody who hangs up leaves it open whether the choice was made; the log's
+	// own patience bounds the wait.
+	if r.Sequence, err = c.log.AppendChoice(context.WithoutCancel(ctx), m); err != nil {
+		c.book.Doubt(*r) // it may be on disk
+		return fmt.Errorf("the choice is not recorded: %w", err)
+	}
+	c.book.Apply(*r)
+	c.remember(r)
+	return nil
 }
 
 // check refuses what is no choice. Its errors name purposes and no person.

@@ -52,7 +52,7 @@ func (c *Choices) destroy(ctx context.Context, t identity.Token) error {
 		switch p := &presents[i]; {
 		case p.Over(now):
 			over = over.With(declare.PurposeIndex(i))
-		case p.Suspended: // nobody knows yet whether it is over
+		case p.Suspended, p.Child: // nobody knows yet whether it is over
 			holding = holding.With(declare.PurposeIndex(i))
 		}
 	}

@@ -64,3 +64,36 @@ func TestSignedChoices(t *testing.T) {
 		t.Errorf("%+v", history)
 	}
 }
+
+// TestAnAgeIsDurable: a child's mark is there after a restart, is written only where
+// it changes something, and takes nothing from what waits for a guardian.
+func TestAnAgeIsDurable(t *testing.T) {
+	b := newBed(t)
+	p, _ := b.d.Purpose("personalization")
+	anna := b.person("anna")
+	if err := b.Mark(t.Context(), anna, "under_13"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("without children declared: %v", err)
+	}
+	children := &declare.Children{Child: []string{"under_13"}, Guarded: declare.Set(0).With(p)}
+	b.d.Children = children
+	b.record(anna, "personalization", consent.Given, monday)
+	b.record(anna, "model_training", consent.Given, monday)
+	b.makeKeys(anna)
+	for range 2 {
+		check(t, b.Mark(t.Context(), anna, "under_13"))
+	}
+	living := b.living(anna)
+	b.record(anna, "model_training", consent.Withdrawn, monday)
+	if got := b.living(anna); got != living {
+		t.Errorf("another purpose's end destroyed what waits for a guardian: %s of %s", got, living)
+	}
+	history, err := b.History(t.Context(), anna)
+	check(t, err)
+	if len(history) != 4 || history[2].Age != "under_13" || !b.Child(anna) {
+		t.Errorf("%+v", history)
+	}
+	check(t, b.Mark(t.Context(), anna, "grown"))
+	if b.Child(anna) {
+		t.Error("still a child")
+	}
+}

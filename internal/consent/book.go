@@ -20,6 +20,9 @@ type Present struct {
 	// Unsigned is a consent that does not count, since it came without the person's
 	// signature and the purpose needs one.
 	Unsigned bool
+	// Child is a purpose to which only a guardian may consent for the person, and
+	// Guardian a choice that one made.
+	Child, Guardian bool
 	// Since is the sequence of the choice from which an unbroken consent runs, or
 	// ran when it was suspended. A record admitted under an earlier sequence is not
 	// covered: what came before a consent never follows it.
@@ -116,6 +119,9 @@ func Fold(d *declare.Declaration, rs []Record) []Present {
 }
 
 func fold(presents []Present, d *declare.Declaration, r *Record) {
+	if r.Age != "" {
+		mark(presents, d, d.Children.IsChild(r.Age))
+	}
 	for i := range r.Choices {
 		p, ok := d.Purpose(r.Choices[i].Purpose)
 		switch {
@@ -128,6 +134,13 @@ func fold(presents []Present, d *declare.Declaration, r *Record) {
 	}
 }
 
+// mark notes of the purposes that need a guardian whether the person is a child.
+func mark(presents []Present, d *declare.Declaration, child bool) {
+	for i := range presents {
+		presents[i].Child = child && d.Children.Guarded.Has(declare.PurposeIndex(i))
+	}
+}
+
 // Doubt puts into force what narrows in a record that may be durable or not: the
 // log did not say. What widens waits for certainty. The next choice about the
 // purpose, or the next start, settles it; until then it is Doubtful.
@@ -135,6 +148,11 @@ func (b *Book) Doubt(r Record) {
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if b.declaration.Children.IsChild(r.Age) {
+		head, presents := s.person(&r.Token)
+		s.touch(head)
+		mark(presents, b.declaration, true)
+	}
 	for j := range r.Choices {
 		c := &r.Choices[j]
 		i, ok := b.declaration.Purpose(c.Purpose)
@@ -151,7 +169,8 @@ func (b *Book) Doubt(r Record) {
 
 // after returns what a choice makes of the one before it.
 func after(old Present, c *Choice, r *Record, purpose *declare.Purpose) Present {
-	now := Present{State: c.State, Synthetic: c.Synthetic, Since: r.Sequence, At: c.At.UnixMilli(), Last: r.Sequence}
+	now := Present{State: c.State, Synthetic: c.Synthetic, Since: r.Sequence, At: c.At.UnixMilli(), Last: r.Sequence,
+		Child: old.Child, Guardian: c.By == ByGuardian}
 	held := unbroken(&old, r, purpose.Basis)
 	if c.State != Given {
 		// Old news moves no mark back: else a stale yes would revive what was ended
@@ -254,7 +273,8 @@ func (b *Book) unchanged(g *Grant) bool {
 	if place == 0 {
 		return g.last == 0
 	}
-	return s.head(place).version == g.version || s.choices(place)[g.purpose].Last == g.last
+	p := &s.choices(place)[g.purpose]
+	return s.head(place).version == g.version || p.Last == g.last && p.Child == g.child
 }
 
 // Holding returns the purposes with a valid basis for a person at now. It says
@@ -291,6 +311,9 @@ func (b *Book) Count() (n int) {
 	return n
 }
 
+// needsGuardian reports whether nobody who may has consented for a child.
+func (p *Present) needsGuardian() bool { return p.Child && !p.Guardian }
+
 // holds tells whether a purpose whose basis a choice can end holds for a person
 // at now, in Unix milliseconds. What it does not know denies: an unknown basis,
 // and a state that a later Accord may have written.
@@ -299,6 +322,9 @@ func holds(basis declare.Basis, p Present, now int64) Reason {
 	case Given:
 		if p.lapsed(now) {
 			return DeniedExpired
+		}
+		if p.needsGuardian() {
+			return DeniedGuardian
 		}
 		return Allowed
 	case Refused:
@@ -310,6 +336,9 @@ func holds(basis declare.Basis, p Present, now int64) Reason {
 	}
 	if p.Unsigned {
 		return DeniedUnsigned
+	}
+	if p.needsGuardian() {
+		return DeniedGuardian
 	}
 	if p.Last == 0 && holdsUnasked(basis) {
 		return Allowed

@@ -127,6 +127,9 @@ type Record struct {
 	// Late are choices that came too late to count: a "given" older than what
 	// the person has said since. They are kept as evidence and never applied.
 	Late []Choice `json:"late,omitempty"`
+	// Age is the band that the person was found to be in with this record, a value of
+	// the attribute that declare.Children names; "" changes nothing.
+	Age string `json:"age,omitempty"`
 	// Signature is the person's own under what they chose, or nil.
 	Signature *Signature `json:"signature,omitempty"`
 }

@@ -29,6 +29,7 @@ const (
 	DeniedClosed   // the gate is closed: starting, stopping or in doubt
 	DeniedBefore   // the data is older than the consent
 	DeniedUnsigned // the consent lacks the person's signature, which the purpose needs
+	DeniedGuardian // the person is a child, and no guardian consented
 	reasons
 )
 
@@ -67,6 +68,7 @@ var reasonTexts = [reasons][2]string{
 	DeniedStale:          {"stale", "the permission ran out before the answer could leave"},
 	DeniedClosed:         {"closed", "the gate is closed while the server starts, stops or is in doubt"},
 	DeniedBefore:         {"before_consent", "the data is older than the consent"},
+	DeniedGuardian:       {"guardian_needed", "the person is a child, and no guardian has consented"},
 	DeniedUnsigned:       {"unsigned", "the consent came without the person's own signature, which this purpose needs"},
 }
 
@@ -110,6 +112,7 @@ type Grant struct {
 	token     identity.Token
 	purpose   declare.PurposeIndex
 	synthetic bool
+	child     bool
 	last      uint64 // sequence of the newest choice about the purpose
 	version   uint64 // of all that was in force for the person
 	since     uint64 // records admitted before this sequence are not covered
@@ -175,7 +178,7 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 	if g.doubt.Load() {
 		return Grant{}, DeniedClosed
 	}
-	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, version: version, until: millis(now.Add(GrantLife))}
+	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, child: p.Child, last: p.Last, version: version, until: millis(now.Add(GrantLife))}
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
 	if p.State == Given && narrowable(basis) {

@@ -27,7 +27,11 @@
 // Non-goals: deciding whether a basis holds for a person (package consent).
 package declare
 
-import "accord/internal/identity"
+import (
+	"slices"
+
+	"accord/internal/identity"
+)
 
 // Limits of a declaration.
 const (
@@ -58,6 +62,8 @@ type Declaration struct {
 	// that prove a choice have the legal obligation to account for it as basis.
 	ReceiptRetention Period
 
+	Children *Children // nil where the declaration tells no ages apart
+
 	index index
 }
 
@@ -67,6 +73,20 @@ type ControllerInfo struct {
 	Name    string
 	Contact string // where a person writes to
 	Country string // ISO 3166-1 alpha-2
+}
+
+// Children say who is a child, and what only a guardian may consent to for one.
+type Children struct {
+	Attribute string      // that holds a person's age band
+	Child     []string    // its values that are a child's, sorted
+	Guardian  []PurposeID // sorted
+	// Guarded is Guardian as a set.
+	Guarded Set `json:"-"`
+}
+
+// IsChild reports whether a value of the attribute is a child's.
+func (c *Children) IsChild(band string) bool {
+	return c != nil && slices.Contains(c.Child, band)
 }
 
 // PurposeID is a purpose's name in the declaration, such as "personalization".

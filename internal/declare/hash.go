@@ -19,6 +19,7 @@ type canonical struct {
 	Attributes  []canonicalField
 	Context     []canonicalField
 	Events      []canonicalEvent
+	Children    *Children `json:",omitempty"`
 }
 
 type canonicalPurpose struct {
@@ -60,7 +61,7 @@ type canonicalEvent struct {
 func (d *Declaration) hash() string {
 	c := canonical{
 		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys,
-		Attributes: canonicalFields(d.Attributes), Context: canonicalFields(d.Context),
+		Attributes: canonicalFields(d.Attributes), Context: canonicalFields(d.Context), Children: d.Children,
 	}
 	for i := range d.Purposes {
 		p := &d.Purposes[i]

@@ -32,7 +32,7 @@ func Parse(name string, b []byte) (*Declaration, error) {
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	top := s.object(root, "the declaration",
-		"version", "controller", "receipts", "shop_keys", "purposes", "identifiers", "attributes", "events", "context")
+		"version", "controller", "receipts", "shop_keys", "purposes", "identifiers", "attributes", "events", "context", "children")
 	if top == nil {
 		return
 	}
@@ -55,6 +55,9 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	}
 	if n := top["events"]; n != nil {
 		f.events(n, d)
+	}
+	if n := top["children"]; n != nil {
+		s.children(n, d)
 	}
 	if len(s.faults) == 0 {
 		d.indexNames()

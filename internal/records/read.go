@@ -246,6 +246,13 @@ func (r *reader) document(in document, _ int) error {
 	}
 	for i := range from.Events {
 		e := &from.Events[i]
+		if e.AgeBand != "" {
+			err := errors.Join(flush(), r.add(from.Principal.identifier(), consent.Record{Accepted: e.Accepted, Age: e.AgeBand}))
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		c, err := r.choice(e.Purpose, e.State, e.Entity)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", i+1, err)

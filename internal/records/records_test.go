@@ -37,6 +37,7 @@ func anna() Subject {
 	return Subject{Person: identity.Identifier{Kind: identity.AnonymousID, Value: "v-1"}, Records: []consent.Record{
 		{Sequence: 3, Accepted: noon, Choices: []consent.Choice{choose("personalization", consent.Given, noon), choose("newsletter", consent.Refused, noon)},
 			Signature: &consent.Signature{Algorithm: "ES256", Key: "k", Value: "v", Statement: "{}"}},
+		{Sequence: 5, Accepted: noon, Age: "under_13"},
 		{Sequence: 7, Accepted: noon.Add(time.Hour), Choices: []consent.Choice{guardian}, Late: []consent.Choice{choose("personalization", consent.Given, noon.Add(-time.Hour))}},
 		{Sequence: 9, Accepted: noon.Add(2 * time.Hour), Choices: []consent.Choice{choose("personalization", consent.Withdrawn, noon.Add(2*time.Hour)), choose("newsletter", consent.Objected, noon.Add(2*time.Hour))}},
 	}}

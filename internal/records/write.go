@@ -92,11 +92,12 @@ type pii struct {
 // event is a choice. Those of one record have its number.
 type event struct {
 	Record       string             `json:"event_id,omitempty"`
-	Purpose      string             `json:"purpose"`
-	State        string             `json:"event_state"`
-	Time         time.Time          `json:"event_time"`
+	Purpose      string             `json:"purpose,omitempty"`
+	State        string             `json:"event_state,omitempty"`
+	Time         time.Time          `json:"event_time,omitzero"`
 	Accepted     time.Time          `json:"accepted_time,omitzero"`
-	Entity       string             `json:"entity_id"`
+	AgeBand      string             `json:"age_band,omitempty"` // alone
+	Entity       string             `json:"entity_id,omitempty"`
 	Method       string             `json:"collection_method,omitempty"`
 	Notice       string             `json:"privacy_notice,omitempty"`
 	Language     string             `json:"language,omitempty"`
@@ -146,6 +147,9 @@ func purposeOf(c identity.Controller, p *declare.Purpose, present *consent.Prese
 }
 
 func eventsOf(c identity.Controller, r *consent.Record) (out []event) {
+	if r.Age != "" {
+		out = append(out, event{Record: strconv.FormatUint(r.Sequence, 10), Accepted: r.Accepted.UTC(), AgeBand: r.Age})
+	}
 	for i, choice := range slices.Concat(r.Choices, r.Late) {
 		out = append(out, event{
 			Record: strconv.FormatUint(r.Sequence, 10), Purpose: purposeIRI(c, choice.Purpose), State: states[choice.State],
