@@ -17,6 +17,9 @@
 // Old news that narrows counts, and the newer time stays the one that a yes must
 // pass. A choice of the future becomes one of now.
 //
+// A choice may carry the person's own signature ([Choices.RecordSigned]), which is
+// checked, kept and counted once. [Choices.Mark] notes who is a child.
+//
 // An end that nobody proved destroys nothing for [consent.Suspension]: a proven
 // choice decides before. [Choices.Run] looks every day for consents and
 // suspensions that have run out and destroys what they leave, and deletes the

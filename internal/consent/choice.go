@@ -14,6 +14,10 @@
 //	… compute …
 //	if gate.Release(grant, now()) != consent.Allowed { … do it again … }
 //
+// A person can sign what they chose with a key that only they hold (a [Signature]
+// under a [Statement]); a purpose may count no consent without one. A child's
+// purposes may need a guardian: see declare.Children.
+//
 // Promises kept here: 1 (default deny), 2 (one gate), 3 (a withdrawal is a
 // fence: Release fails from the moment Apply returned).
 //

@@ -121,6 +121,8 @@ var reasons = map[string][2]string{
 	consent.DeniedStale.Code():          both("the permission ran out before the answer could leave"),
 	consent.DeniedClosed.Code():         both("the gate is closed while the server starts or stops"),
 	consent.DeniedBefore.Code():         {"the data is older than your consent", "the data is older than their consent"},
+	consent.DeniedUnsigned.Code():       {"your consent came without your own signature, which this purpose needs", "their consent came without their own signature, which this purpose needs"},
+	consent.DeniedGuardian.Code():       {"you are known as a child, and no guardian has consented", "they are known as a child, and no guardian has consented"},
 }
 
 func both(s string) [2]string { return [2]string{s, s} }
