@@ -136,13 +136,15 @@ func (r *reader) csv() error {
 		if err == io.EOF {
 			return nil
 		}
-		line, _ := c.FieldPos(0)
+		line := 0
 		var bad *csv.ParseError
-		if errors.As(err, &bad) {
+		switch {
+		case errors.As(err, &bad):
 			line, err = bad.StartLine, bad.Err
-		} else if err != nil {
+		case err != nil:
 			return err
-		} else {
+		default:
+			line, _ = c.FieldPos(0)
 			var in row
 			for i, place := range in.places(names) {
 				*place = strings.TrimSpace(fields[i])

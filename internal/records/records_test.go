@@ -163,6 +163,7 @@ func TestFaultsSayWhere(t *testing.T) {
 		{CSV, head + "anna,nothing,given,2026-11-23T12:00:00Z\n", "line 2: the declaration has no purpose"},
 		{CSV, head + ",newsletter,given,2026-11-23T12:00:00Z\n", "line 2: names nobody"},
 		{CSV, head + "anna,newsletter\n", "line 2: wrong number of fields"},
+		{CSV, head + "\"anna", "line 2: extraneous"},
 		{JSON, `[{"user_id":7}]`, "record 1: is not an object"},
 		{JSON, `{"user_id":"anna","anonymous_id":"v","purpose":"newsletter","state":"given","at":"2026-11-23T12:00:00Z"}`, "names a person twice"},
 		{JSON, `{"user_id":`, "record 1: cannot be read"},
