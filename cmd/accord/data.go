@@ -320,8 +320,10 @@ func (c decideCommand) Run(s *session) error {
 }
 
 type consentCommand struct {
-	Get consentGet `cmd:"" help:"Show a person's choices and their history."`
-	Set consentSet `cmd:"" help:"Record a choice: given, refused, withdrawn or objected."`
+	Get    consentGet    `cmd:"" help:"Show a person's choices and their history."`
+	Set    consentSet    `cmd:"" help:"Record a choice: given, refused, withdrawn or objected."`
+	Export consentExport `cmd:"" help:"Write people's consent receipts: ISO/IEC TS 27560 in JSON-LD."`
+	Import consentImport `cmd:"" help:"Bring in choices from another Accord or a consent manager, with their evidence."`
 }
 
 type consentGet struct {

@@ -39,7 +39,7 @@ type command struct {
 	Import   importCommand   `cmd:"" help:"Bring in history: orders, products."`
 	Evaluate evaluateCommand `cmd:"" help:"Report how well the orders up to a date foretell what consenting customers buy next."`
 	Decide   decideCommand   `cmd:"" help:"Ask for one answer, with its receipt."`
-	Consent  consentCommand  `cmd:"" help:"Show a person's choices or record one."`
+	Consent  consentCommand  `cmd:"" help:"Show, record, export and import what people chose."`
 	Declare  declareCommand  `cmd:"" help:"Check the declaration and try it on sample events."`
 	Notice   noticeCommand   `cmd:"" help:"Show the notice that people read, and check that it reads easily."`
 	Key      keyCommand      `cmd:"" help:"Make, list, rotate and revoke the API's keys."`

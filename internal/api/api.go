@@ -33,6 +33,12 @@
 // that of somebody unknown does not. A secret key is needed for the figures at
 // /metrics, some of which move with what is known.
 //
+// A choice may carry the person's signature under a statement (see PUT
+// /v1/consent). It shows that the holder of a key made the choice, and proves
+// nothing about who speaks: a proof is needed besides. A signature that comes again
+// records nothing, and its statement counts as of its own time, so what was chosen
+// since stands.
+//
 // # Bounds
 //
 // Visitors are bounded by the source. Public keys are bounded, secret ones are

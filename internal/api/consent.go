@@ -33,6 +33,7 @@ func (s *server) registerConsent(api huma.API) {
 		Description: "Needs a proof of the person. A person who is not known has chosen nothing.",
 		Errors:      []int{401, 403, 429, 503},
 	}, withKey)), s.getConsent)
+	s.registerRecord(api)
 }
 
 // choice is what can be chosen.
@@ -51,6 +52,12 @@ type putConsentInput struct {
 		Notice   string            `json:"notice,omitempty" maxLength:"128" doc:"The version of the notice that was read, from GET /v1/notice; absent: the one in force in the language"`
 		Language string            `json:"language,omitempty" maxLength:"35" pattern:"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" patternDescription:"a language tag such as en-GB" doc:"The notice's language, BCP 47" example:"en-GB"`
 		At       time.Time         `json:"at,omitzero" doc:"When it was chosen, for choices of the past; needs a secret key. Now if absent"`
+		// Who, where and how, beside the method.
+		Jurisdiction string         `json:"jurisdiction,omitempty" pattern:"^[A-Z]{2}(-[A-Z0-9]{1,3})?$" patternDescription:"a country or its part in ISO 3166, such as DE or US-CA" doc:"Where the person is for the law" example:"DE"`
+		Evidence     string         `json:"evidence,omitempty" maxLength:"1024" doc:"What shows that it was chosen" example:"banner 3, button accept"`
+		By           string         `json:"by,omitempty" enum:"guardian,agent" doc:"Who chose in the person's place; needs a secret key and evidence. The person if absent"`
+		AgeBand      string         `json:"age_band,omitempty" maxLength:"64" doc:"The person's age band, a value of the attribute that the declaration's children name: a child's counts from anybody proven, and that somebody is no child any more with a secret key"`
+		Signature    *signatureBody `json:"signature,omitempty" doc:"The person's own signature under these choices"`
 	}
 }
 
@@ -80,20 +87,27 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	if err != nil {
 		return nil, err
 	}
-	if widens && proof == identity.Unproven {
+	if in.Body.AgeBand != "" && s.Declaration.Children == nil {
+		return nil, invalid("body.age_band", "is not told apart by the declaration: it has no children")
+	}
+	if (widens || in.Body.AgeBand != "") && proof == identity.Unproven {
 		return nil, unproven
 	}
 	if _, known := s.Notices.Covered(in.Body.Notice); widens && in.Body.Notice != "" && !known {
 		return nil, unknownNotice
 	}
+	signature, err := s.signed(x, in, id, cs)
+	if err != nil {
+		return nil, err
+	}
 	out := &putConsentOutput{}
 	out.Body.Choices, out.Body.Accepted = in.Body.Choices, s.Now().UTC().Truncate(time.Millisecond)
 	if proof == identity.Unproven {
 		begun := time.Now()
-		err = s.narrow(ctx, x, id, cs)
+		err = s.narrow(ctx, x, id, word{cs, signature, ""})
 		level(ctx, begun)
 	} else {
-		err = s.record(ctx, x, id, proof, cs, out)
+		err = s.record(ctx, x, id, proof, word{cs, signature, in.Body.AgeBand}, out)
 	}
 	if err != nil {
 		return nil, err
@@ -107,6 +121,14 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 
 // choicesOf checks what was chosen, in the order of the purposes' names.
 func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proof) (cs []consent.Choice, widens bool, err error) {
+	if in.Body.By != "" {
+		if x.key.Kind != auth.Secret {
+			return nil, false, secretOnly
+		}
+		if in.Body.Evidence == "" {
+			return nil, false, invalid("body.evidence", "is missing: whoever chooses for another is vouched for by what shows that they may")
+		}
+	}
 	now := s.Now()
 	at := now
 	if !in.Body.At.IsZero() {
@@ -129,7 +151,8 @@ func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proo
 		if purpose.Basis == declare.Contract || purpose.Basis == declare.LegalObligation {
 			return nil, false, problem(http.StatusUnprocessableEntity, codePurpose, "The purpose \""+name+"\" rests on "+basisWords(purpose.Basis)+" and not on a choice, so a choice would change nothing. Leave it out.")
 		}
-		c := consent.Choice{Purpose: purpose.ID, At: at.UTC().Truncate(time.Millisecond), Method: in.Body.Method, Notice: in.Body.Notice, Language: in.Body.Language, Proof: proof.String()}
+		c := consent.Choice{Purpose: purpose.ID, At: at.UTC().Truncate(time.Millisecond), Method: in.Body.Method, Notice: in.Body.Notice, Language: in.Body.Language, Proof: proof.String(),
+			Jurisdiction: in.Body.Jurisdiction, Evidence: in.Body.Evidence, By: consent.By(in.Body.By)}
 		c.State, _ = consent.ParseState(string(in.Body.Choices[name])) // the schema lets no other through
 		widens = widens || c.State == consent.Given
 		cs = append(cs, c)
@@ -137,10 +160,17 @@ func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proo
 	return cs, widens, nil
 }
 
+// word is what somebody says about a person.
+type word struct {
+	choices   []consent.Choice
+	signature *consent.Signature // or nil
+	band      string             // of age, or ""
+}
+
 // record records the choices of a proven person, who becomes known by it, and
 // answers with what is in force afterwards: a choice of the past that a later
 // one overtook changes nothing.
-func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, proof identity.Proof, cs []consent.Choice, out *putConsentOutput) error {
+func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, proof identity.Proof, said word, out *putConsentOutput) error {
 	t, err := s.ensure(ctx, id)
 	if err != nil {
 		return err
@@ -148,7 +178,10 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 	if !s.mayChoose(x, t, proof) {
 		return tooMany
 	}
-	record, err := s.Choices.Record(ctx, t, cs)
+	if err := s.mark(ctx, x, t, said.band); err != nil {
+		return err
+	}
+	record, err := s.Choices.RecordSigned(ctx, t, said.choices, said.signature)
 	if err != nil {
 		return s.unrecorded(err)
 	}
@@ -157,8 +190,8 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 	if record.Sequence != 0 {
 		out.Body.Sequence, out.Body.Accepted = record.Sequence, record.Accepted.UTC()
 	}
-	out.Body.Choices = make(map[string]choice, len(cs))
-	for _, c := range cs {
+	out.Body.Choices = make(map[string]choice, len(said.choices))
+	for _, c := range said.choices {
 		if i, ok := s.Declaration.Purpose(c.Purpose); ok {
 			out.Body.Choices[string(c.Purpose)] = choice(presents[i].State.String())
 		}
@@ -169,7 +202,7 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 // narrow records what somebody unproven said about a person: only what narrows,
 // only of a person who is known, and only of a purpose that is not ended already.
 // Nothing of that shows in the answer.
-func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier, cs []consent.Choice) error {
+func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier, said word) error {
 	if !s.mayChoose(x, identity.Token{}, identity.Unproven) {
 		return tooMany
 	}
@@ -178,12 +211,12 @@ func (s *server) narrow(ctx context.Context, x *exchange, id identity.Identifier
 		return err
 	}
 	presents, _ := s.Book.Presents(t)
-	cs = slices.DeleteFunc(cs, func(c consent.Choice) bool {
+	cs := slices.DeleteFunc(said.choices, func(c consent.Choice) bool {
 		i, ok := s.Declaration.Purpose(c.Purpose)
 		return !ok || c.State == consent.Given || presents[i].Certain(false)
 	})
 	// With nothing to record it finishes what an earlier choice left.
-	if _, err = s.Choices.Record(ctx, t, cs); err != nil {
+	if _, err = s.Choices.RecordSigned(ctx, t, cs, said.signature); err != nil {
 		return s.unrecorded(err)
 	}
 	if len(cs) > 0 {
@@ -266,7 +299,7 @@ type standing struct {
 	Purpose string `json:"purpose"`
 	Text    string `json:"text" doc:"What the purpose is, in plain words"`
 	Basis   string `json:"basis" enum:"consent,contract,legal_obligation,legitimate_interest,opt_out"`
-	State   string `json:"state" enum:"unset,given,refused,withdrawn,objected" doc:"What the person last chose"`
+	State   string `json:"state" enum:"unset,given,refused,withdrawn,objected,expired" doc:"What the person last chose; expired if that was a consent and has run out"`
 	// Since and Until are absent where nothing was chosen or nothing ends.
 	Since     *time.Time `json:"since,omitempty" doc:"When it was chosen; for a consent that was renewed, when it first was"`
 	Until     *time.Time `json:"until,omitempty" doc:"When the consent must be asked again, or what is suspended is destroyed"`
@@ -281,61 +314,73 @@ type historyRecord struct {
 	Sequence uint64          `json:"sequence"`
 	Accepted time.Time       `json:"accepted"`
 	Choices  []historyChoice `json:"choices"`
+	AgeBand  string          `json:"age_band,omitempty" doc:"The age band that the person was found to be in"`
+	// A record that is claimed without its signature can be told apart.
+	Signed    bool              `json:"signed" doc:"Whether the person signed it with a key of their own"`
+	Signature *historySignature `json:"signature,omitempty" doc:"With it anybody can check that"`
 }
 
 type historyChoice struct {
-	Purpose   string    `json:"purpose"`
-	State     string    `json:"state" enum:"given,refused,withdrawn,objected"`
-	At        time.Time `json:"at"`
-	Method    string    `json:"method,omitempty"`
-	Notice    string    `json:"notice,omitempty"`
-	Language  string    `json:"language,omitempty"`
-	Proof     string    `json:"proof,omitempty" doc:"How the speaker proved to be the person"`
-	Late      bool      `json:"late,omitzero" doc:"It came too late to count: the person had said something newer"`
-	Synthetic bool      `json:"synthetic,omitzero"`
+	Purpose      string    `json:"purpose"`
+	State        string    `json:"state" enum:"given,refused,withdrawn,objected"`
+	At           time.Time `json:"at"`
+	Method       string    `json:"method,omitempty"`
+	Notice       string    `json:"notice,omitempty"`
+	Language     string    `json:"language,omitempty"`
+	Proof        string    `json:"proof,omitempty" doc:"How the speaker proved to be the person"`
+	Jurisdiction string    `json:"jurisdiction,omitempty"`
+	Evidence     string    `json:"evidence,omitempty" doc:"What shows that it was chosen"`
+	By           string    `json:"by,omitempty" enum:"guardian,agent" doc:"Who chose in the person's place"`
+	Late         bool      `json:"late,omitzero" doc:"It came too late to count: the person had said something newer"`
+	Synthetic    bool      `json:"synthetic,omitzero"`
 }
 
 func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConsentOutput, error) {
-	x := of(ctx)
-	id, err := s.identifier(person{UserID: in.UserID, AnonymousID: in.AnonymousID}, "query")
-	if err != nil {
-		return nil, err
-	}
-	if x.speaker.Proves(id) == identity.Unproven {
-		return nil, unproven
-	}
-	t, known, err := s.find(id)
+	_, t, records, err := s.chosen(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	out := &getConsentOutput{}
 	out.Body.Purposes, out.Body.Sequence = s.standings(t)
 	out.Body.History = []historyRecord{}
-	if !known {
-		return out, nil
-	}
-	if x.key.Kind != auth.Secret && !s.reads.take(string(t[:]), 1, s.Now()) {
-		s.metrics.limited.Inc()
-		return nil, tooMany
-	}
-	records, err := s.Choices.History(ctx, t)
-	if err != nil {
-		return nil, unavailable(err)
-	}
 	for _, r := range records {
 		out.Body.History = append(out.Body.History, historyOf(r))
 	}
 	return out, nil
 }
 
+// chosen returns who is asked about and all that they chose, to the person alone.
+func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.Identifier, t identity.Token, records []consent.Record, err error) {
+	x := of(ctx)
+	if id, err = s.identifier(person{UserID: in.UserID, AnonymousID: in.AnonymousID}, "query"); err != nil {
+		return id, t, nil, err
+	}
+	if x.speaker.Proves(id) == identity.Unproven {
+		return id, t, nil, unproven
+	}
+	t, known, err := s.find(id)
+	if err != nil || !known {
+		return id, t, nil, err
+	}
+	if x.key.Kind != auth.Secret && !s.reads.take(string(t[:]), 1, s.Now()) {
+		s.metrics.limited.Inc()
+		return id, t, nil, tooMany
+	}
+	if records, err = s.Choices.History(ctx, t); err != nil {
+		return id, t, nil, unavailable(err)
+	}
+	return id, t, records, nil
+}
+
 func (s *server) standings(t identity.Token) ([]standing, uint64) {
 	presents, sequence := s.Book.Presents(t)
-	reasons := s.Gate.Why(t, s.Now())
+	now := s.Now()
+	reasons := s.Gate.Why(t, now)
 	out := make([]standing, len(presents))
 	for i, p := range presents {
 		purpose := &s.Declaration.Purposes[i]
 		out[i] = standing{
-			Purpose: string(purpose.ID), Text: purpose.Text, Basis: purpose.Basis.String(), State: p.State.String(),
+			Purpose: string(purpose.ID), Text: purpose.Text, Basis: purpose.Basis.String(), State: p.Shown(now).String(),
 			Since: moment(p.At), Synthetic: p.Synthetic, Suspended: p.Suspended, Until: moment(p.Until),
 			Holds: reasons[i] == consent.Allowed, Reason: reasons[i].Code(), Why: reasons[i].String(),
 		}
@@ -353,12 +398,15 @@ func moment(ms int64) *time.Time {
 }
 
 func historyOf(r consent.Record) historyRecord {
-	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), Choices: make([]historyChoice, 0, len(r.Choices)+len(r.Late))}
+	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), AgeBand: r.Age, Choices: make([]historyChoice, 0, len(r.Choices)+len(r.Late))}
 	for i, c := range slices.Concat(r.Choices, r.Late) {
 		h.Choices = append(h.Choices, historyChoice{
 			Purpose: string(c.Purpose), State: c.State.String(), At: c.At.UTC(), Method: c.Method,
 			Notice: c.Notice, Language: c.Language, Proof: c.Proof, Synthetic: c.Synthetic, Late: i >= len(r.Choices),
+			Jurisdiction: c.Jurisdiction, Evidence: c.Evidence, By: string(c.By),
 		})
 	}
+	h.Signature = signatureOf(r.Signature)
+	h.Signed = h.Signature != nil
 	return h
 }

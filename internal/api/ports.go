@@ -43,8 +43,13 @@ type Receipts interface {
 
 // Choices records what people choose. *choices.Choices does.
 type Choices interface {
-	// Record makes choices durable and puts them into force before it returns.
-	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
+	// RecordSigned makes choices, with the person's signature if there is one,
+	// durable and puts them into force before it returns.
+	RecordSigned(ctx context.Context, t identity.Token, cs []consent.Choice, signature *consent.Signature) (consent.Record, error)
+	// Mark notes durably in which age band a person is.
+	Mark(ctx context.Context, t identity.Token, band string) error
+	// Child reports whether a person is known to be a child.
+	Child(t identity.Token) bool
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
 }

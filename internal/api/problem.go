@@ -50,6 +50,8 @@ const (
 	codeOrigin      = "origin"         // the key is not for pages of this origin
 	codeBadProof    = "bad_proof"      // a proof came that does not hold
 	codeUnproven    = "unproven"       // the request needs a proof and has none
+	codeSignature   = "bad_signature"  // a signature that does not hold, or says something else
+	codeUnsigned    = "unsigned"       // the purpose needs the person's signature
 	codePurpose     = "purpose"        // the purpose cannot be used so
 	codeNotice      = "unknown_notice" // a yes to a notice that never was
 	codeNotFound    = "not_found"      // nothing there, or nothing for whoever asks

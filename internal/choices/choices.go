@@ -21,6 +21,9 @@
 // Old news that narrows counts, and the newer time stays the one that a yes must
 // pass. A choice of the future becomes one of now.
 //
+// A choice may carry the person's own signature ([Choices.RecordSigned]), which is
+// checked, kept and counted once. [Choices.Mark] notes who is a child.
+//
 // An end that nobody proved destroys nothing for [consent.Suspension]: a proven
 // choice decides before. [Choices.Run] looks every day for consents and
 // suspensions that have run out and destroys what they leave, and deletes the
@@ -85,8 +88,10 @@ const MethodEvent = "event"
 // Limits of a record.
 const (
 	MaxChoices = 512 // in one record
-	MaxText    = 256 // bytes of a method, notice, language, proof or message
+	MaxText    = 256 // bytes of a method, notice, language, proof, jurisdiction or message
 	MaxHistory = 1000
+	// MaxEvidence is how many bytes of evidence a choice may have.
+	MaxEvidence = 1 << 10
 )
 
 // ErrInvalid is returned for choices that cannot be made; nothing is recorded.
@@ -178,10 +183,21 @@ func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), er
 // or the next start, and what widens is not. After all others but ErrLate
 // nothing is.
 func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error) {
+	return c.RecordSigned(ctx, t, cs, nil)
+}
+
+// RecordSigned is Record with the person's signature under the choices, nil where
+// there is none. What was signed once is recorded once: a signature that comes
+// again within two days, with choices that have the Message of the first, records
+// nothing. A signature that does not hold is a consent.ErrSignature.
+func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []consent.Choice, signature *consent.Signature) (consent.Record, error) {
 	if err := c.check(t, cs); err != nil {
 		return consent.Record{}, err
 	}
-	r := consent.Record{Controller: c.declaration.Controller(), Token: t}
+	if err := c.signed(cs, signature); err != nil {
+		return consent.Record{}, err
+	}
+	r := consent.Record{Controller: c.declaration.Controller(), Token: t, Signature: signature}
 	if len(cs) == 0 {
 		return r, c.finish(ctx, t)
 	}
@@ -190,6 +206,11 @@ func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Cho
 		return consent.Record{}, err
 	}
 	defer unlock()
+	if signature != nil {
+		if cs = c.unheard(t, cs); len(cs) == 0 {
+			return r, nil
+		}
+	}
 	r.Accepted = c.now().UTC().Truncate(time.Millisecond)
 	c.sort(&r, cs)
 	if c.revives(&r) {
@@ -198,18 +219,9 @@ func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Cho
 			return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 		}
 	}
-	m, err := c.seal(ctx, &r)
-	if err != nil {
-		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
+	if err := c.append(ctx, &r); err != nil {
+		return consent.Record{}, err
 	}
-	// Nobody who hangs up leaves it open whether the choice was made; the log's
-	// own patience bounds the wait.
-	if r.Sequence, err = c.log.AppendChoice(context.WithoutCancel(ctx), m); err != nil {
-		c.book.Doubt(r) // it may be on disk
-		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
-	}
-	c.book.Apply(r)
-	c.remember(&r)
 	if c.ended(r.Choices) == 0 {
 		return r, nil
 	}
@@ -218,6 +230,23 @@ func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Cho
 		return r, fmt.Errorf("%w: %w", ErrLate, err)
 	}
 	return r, nil
+}
+
+// append makes a record durable and puts it into force, under the person's lock.
+func (c *Choices) append(ctx context.Context, r *consent.Record) error {
+	m, err := c.seal(ctx, r)
+	if err != nil {
+		return fmt.Errorf("the choice is not recorded: %w", err)
+	}
+	// Nobody who hangs up leaves it open whether the choice was made; the log's
+	// own patience bounds the wait.
+	if r.Sequence, err = c.log.AppendChoice(context.WithoutCancel(ctx), m); err != nil {
+		c.book.Doubt(*r) // it may be on disk
+		return fmt.Errorf("the choice is not recorded: %w", err)
+	}
+	c.book.Apply(*r)
+	c.remember(r)
+	return nil
 }
 
 // check refuses what is no choice. Its errors name purposes and no person.
@@ -240,8 +269,11 @@ func (c *Choices) check(t identity.Token, cs []consent.Choice) error {
 		if choice.State < consent.Given || choice.State > consent.Objected {
 			return fmt.Errorf("%w: a choice is given, refused, withdrawn or objected", ErrInvalid)
 		}
-		if max(len(choice.Method), len(choice.Notice), len(choice.Language), len(choice.Proof), len(choice.Message)) > MaxText {
-			return fmt.Errorf("%w: method, notice, language, proof and message have at most %d bytes each", ErrInvalid, MaxText)
+		if max(len(choice.Method), len(choice.Notice), len(choice.Language), len(choice.Proof), len(choice.Jurisdiction), len(choice.Message)) > MaxText {
+			return fmt.Errorf("%w: method, notice, language, proof, jurisdiction and message have at most %d bytes each", ErrInvalid, MaxText)
+		}
+		if len(choice.Evidence) > MaxEvidence || !choice.By.Known() {
+			return fmt.Errorf("%w: evidence has at most %d bytes, and whoever chose is the person, a guardian or an agent", ErrInvalid, MaxEvidence)
 		}
 		if y := choice.At.Year(); y > 9999 {
 			return fmt.Errorf("%w: its time is none", ErrInvalid)

@@ -52,7 +52,7 @@ func (c *Choices) destroy(ctx context.Context, t identity.Token) error {
 		switch p := &presents[i]; {
 		case p.Over(now):
 			over = over.With(declare.PurposeIndex(i))
-		case p.Suspended || p.State == consent.Given:
+		case p.Suspended || p.Child || p.State == consent.Given:
 			// Nobody knows yet whether it is over, or what was agreed to has changed and
 			// the person is asked again.
 			holding = holding.With(declare.PurposeIndex(i))

@@ -67,6 +67,8 @@ type State interface {
 type Choices interface {
 	// Record of no choice finishes what an earlier one could not destroy.
 	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
+	// Mark notes durably in which age band a person is.
+	Mark(ctx context.Context, t identity.Token, band string) error
 	// Settle destroys the keys of a person's classes in which no purpose holds
 	// since one of them was ended or ran out.
 	Settle(ctx context.Context, t identity.Token) error
@@ -196,6 +198,9 @@ func (b *batch) run(ctx context.Context) error {
 		return err
 	}
 	if err := b.choose(ctx); err != nil {
+		return err
+	}
+	if err := b.mark(ctx); err != nil {
 		return err
 	}
 	if err := b.keep(ctx); err != nil {

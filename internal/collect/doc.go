@@ -37,7 +37,8 @@
 // which nothing else is taken; where that is no object nothing is kept that a
 // refusal could end ("context"). A true gives only in a good event, only for whom the
 // speaker proved to be, only if all of a purpose's categories (or its own name)
-// are true, and only where it is newer than the present choice. A standing true
+// are true, only where it is newer than the present choice, and never where the
+// purpose needs the person's signature. A standing true
 // on ordinary events never overrules what the person chose elsewhere (on the
 // privacy page, say), nor does it renew a consent that expired; the event
 // "Segment Consent Preference Updated" is an act of the person and does both. It is

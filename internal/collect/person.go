@@ -260,6 +260,30 @@ func (b *batch) say(ctx context.Context, s *saying) error {
 	return err
 }
 
+// mark notes who is a child by the trait that the declaration names for it, before
+// their data is admitted. An event makes nobody older: it may be old.
+func (b *batch) mark(ctx context.Context) error {
+	children := b.c.Declaration.Children
+	if children == nil {
+		return nil
+	}
+	for i := range b.messages {
+		m := &b.messages[i]
+		if m.verb != identify || m.bad || !m.known {
+			continue
+		}
+		for _, v := range b.values[m.from:m.to] {
+			if v.node.path != children.Attribute || !children.IsChild(v.Text) {
+				continue
+			}
+			if err := b.c.Choices.Mark(ctx, m.token, v.Text); err != nil {
+				return fmt.Errorf("noting an age: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // changes returns the choices that a saying brings. A message that comes again
 // brings none: the person may have said something else since.
 func (b *batch) changes(s *saying) (cs []consent.Choice) {

@@ -22,14 +22,15 @@ func (p *preferences) merge(q *preferences) {
 func (p *preferences) has(bit int) bool { return bit >= 0 && p.yes[bit/64]>>(bit%64)&1 == 1 }
 
 // gives returns the purposes that the preferences give: the purpose's own name
-// is true, or all of its other categories are, and none is false.
+// is true, or all of its other categories are, and none is false. What needs the
+// person's signature no preference gives.
 func (p *plan) gives(q *preferences) (s declare.Set) {
 	if q.yes == (preferences{}).yes {
 		return 0
 	}
 	for i := range p.speaks {
 		index := declare.PurposeIndex(i)
-		if q.deny.Has(index) || !(p.consents | p.objections).Has(index) {
+		if q.deny.Has(index) || p.declaration.Purposes[i].Signed || !(p.consents | p.objections).Has(index) {
 			continue
 		}
 		all := len(p.speaks[i].others) > 0

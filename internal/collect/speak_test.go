@@ -8,6 +8,7 @@ import (
 
 	"accord/internal/choices"
 	"accord/internal/consent"
+	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -335,5 +336,36 @@ func TestDenyingIsAskedBeforeAnybodyIsLookedUp(t *testing.T) {
 	}
 	if s := b.state(known, "personalization"); s != consent.Given {
 		t.Errorf("a request that was refused changed a choice: %v", s)
+	}
+}
+
+// TestAnIdentifyTellsAChild: from then on what needs a guardian is not kept, also of
+// the same batch; an event makes nobody older.
+func TestAnIdentifyTellsAChild(t *testing.T) {
+	b := newBed(t)
+	p, _ := b.Declaration.Purpose("personalization")
+	trait := b.Declaration.Attributes[slices.IndexFunc(b.Declaration.Attributes, func(f declare.Field) bool { return f.Type == declare.String })].Path
+	b.Declaration.Children = &declare.Children{Attribute: trait, Child: []string{"under_13"}, Guarded: declare.Set(0).With(p)}
+	anna := b.user("anna")
+	b.chooses(anna, "personalization", consent.Given, monday)
+	for _, band := range []string{"under_13", "grown"} {
+		b.send("identify", `{"userId":"anna","traits":{"`+trait+`":"`+band+`"}}`)
+		if _, r := b.Gate.Ask(anna, p, b.clock.Now()); r != consent.DeniedGuardian {
+			t.Errorf("after %s: %v", band, r)
+		}
+	}
+}
+
+// TestNoEventGivesWhatNeedsASignature, whoever sends it.
+func TestNoEventGivesWhatNeedsASignature(t *testing.T) {
+	b := newBed(t)
+	p, _ := b.Declaration.Purpose("personalization")
+	b.Declaration.Purposes[p].Signed = true
+	anna := b.user("anna")
+	for _, event := range []string{"Anything", preferenceUpdated} {
+		b.send("track", `{"userId":"anna","event":"`+event+`","context":{"consent":{"categoryPreferences":{"personalization":true}}}}`)
+		if got := b.state(anna, "personalization"); got != consent.Unset {
+			t.Errorf("%s: %v", event, got)
+		}
 	}
 }

@@ -21,6 +21,12 @@ type Present struct {
 	// today; of what is suspended, whether it can be taken back without giving anew.
 	// It decides where consent is the basis.
 	Notice Coverage
+	// Unsigned is a consent that does not count, since it came without the person's
+	// signature and the purpose needs one.
+	Unsigned bool
+	// Child is a purpose to which only a guardian may consent for the person, and
+	// Guardian a choice that one made.
+	Child, Guardian bool
 	// Since is the sequence of the choice from which an unbroken consent runs, or
 	// ran when it was suspended. A record admitted under an earlier sequence is not
 	// covered: what came before a consent never follows it.
@@ -60,6 +66,15 @@ func (p *Present) Over(now time.Time) bool {
 		return p.lapsed(millis(now))
 	}
 	return p.State.Ended()
+}
+
+// Shown returns the state as people read it at now: Expired for a consent that ran
+// out.
+func (p *Present) Shown(now time.Time) State {
+	if p.State == Given && p.lapsed(millis(now)) {
+		return Expired
+	}
+	return p.State
 }
 
 func (p *Present) lapsed(now int64) bool { return p.Until != 0 && now >= p.Until }
@@ -113,10 +128,26 @@ func (b *Book) Fold(rs []Record) []Present {
 }
 
 func (b *Book) fold(presents []Present, r *Record) {
+	d := b.declaration
+	if r.Age != "" {
+		mark(presents, d, d.Children.IsChild(r.Age))
+	}
 	for i := range r.Choices {
-		if p, ok := b.declaration.Purpose(r.Choices[i].Purpose); ok {
+		p, ok := d.Purpose(r.Choices[i].Purpose)
+		switch {
+		case !ok:
+		case d.Purposes[p].Signed && r.Choices[i].State == Given && r.Signature == nil:
+			presents[p].Unsigned = true // what was said before stands
+		default:
 			presents[p] = b.after(presents[p], &r.Choices[i], r, p)
 		}
+	}
+}
+
+// mark notes of the purposes that need a guardian whether the person is a child.
+func mark(presents []Present, d *declare.Declaration, child bool) {
+	for i := range presents {
+		presents[i].Child = child && d.Children.Guarded.Has(declare.PurposeIndex(i))
 	}
 }
 
@@ -127,6 +158,11 @@ func (b *Book) Doubt(r Record) {
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if b.declaration.Children.IsChild(r.Age) {
+		head, presents := s.person(&r.Token)
+		s.touch(head)
+		mark(presents, b.declaration, true)
+	}
 	for j := range r.Choices {
 		c := &r.Choices[j]
 		i, ok := b.declaration.Purpose(c.Purpose)
@@ -144,7 +180,8 @@ func (b *Book) Doubt(r Record) {
 // after returns what a choice makes of the one before it.
 func (b *Book) after(old Present, c *Choice, r *Record, i declare.PurposeIndex) Present {
 	purpose := &b.declaration.Purposes[i]
-	now := Present{State: c.State, Synthetic: c.Synthetic, Since: r.Sequence, At: c.At.UnixMilli(), Last: r.Sequence}
+	now := Present{State: c.State, Synthetic: c.Synthetic, Since: r.Sequence, At: c.At.UnixMilli(), Last: r.Sequence,
+		Child: old.Child, Guardian: c.By == ByGuardian}
 	held := unbroken(&old, r, purpose.Basis)
 	if c.State != Given {
 		// Old news moves no mark back: else a stale yes would revive what was ended
@@ -274,7 +311,8 @@ func (b *Book) unchanged(g *Grant) bool {
 	if place == 0 {
 		return g.last == 0
 	}
-	return s.head(place).version == g.version || s.choices(place)[g.purpose].Last == g.last
+	p := &s.choices(place)[g.purpose]
+	return s.head(place).version == g.version || p.Last == g.last && p.Child == g.child
 }
 
 // Holding returns the purposes with a valid basis for a person at now. It says
@@ -311,6 +349,9 @@ func (b *Book) Count() (n int) {
 	return n
 }
 
+// needsGuardian reports whether nobody who may has consented for a child.
+func (p *Present) needsGuardian() bool { return p.Child && !p.Guardian }
+
 // holds tells whether a purpose whose basis a choice can end holds for a person
 // at now, in Unix milliseconds. What it does not know denies: an unknown basis,
 // and a state that a later Accord may have written.
@@ -319,6 +360,9 @@ func holds(basis declare.Basis, p Present, now int64) Reason {
 	case Given:
 		if p.lapsed(now) {
 			return DeniedExpired
+		}
+		if p.needsGuardian() {
+			return DeniedGuardian
 		}
 		if basis == declare.Consent {
 			return noticeReasons[p.Notice]
@@ -330,6 +374,12 @@ func holds(basis declare.Basis, p Present, now int64) Reason {
 		return DeniedWithdrawn
 	case Objected:
 		return DeniedObjected
+	}
+	if p.Unsigned {
+		return DeniedUnsigned
+	}
+	if p.needsGuardian() {
+		return DeniedGuardian
 	}
 	if p.Last == 0 && holdsUnasked(basis) {
 		return Allowed

@@ -18,6 +18,10 @@
 //	… compute …
 //	if gate.Release(grant, now()) != consent.Allowed { … do it again … }
 //
+// A person can sign what they chose with a key that only they hold (a [Signature]
+// under a [Statement]); a purpose may count no consent without one. A child's
+// purposes may need a guardian: see declare.Children.
+//
 // Promises kept here: 1 (default deny), 2 (one gate), 3 (a withdrawal is a
 // fence: Release fails from the moment Apply returned).
 //
@@ -42,6 +46,9 @@ const (
 	Refused   State = 2
 	Withdrawn State = 3
 	Objected  State = 4
+	// Expired is a consent that ran out by itself. It is shown, and nobody chooses
+	// it: see [Present.Shown].
+	Expired State = 5
 )
 
 // String returns the state's name as the API spells it.
@@ -52,12 +59,12 @@ func (s State) String() string {
 	return "unknown"
 }
 
-var stateNames = [...]string{"unset", "given", "refused", "withdrawn", "objected"}
+var stateNames = [...]string{"unset", "given", "refused", "withdrawn", "objected", "expired"}
 
 // ParseState reads a state that a person can choose: given, refused, withdrawn
 // or objected.
 func ParseState(s string) (State, bool) {
-	for i, name := range stateNames[1:] {
+	for i, name := range stateNames[1:Expired] {
 		if s == name {
 			return State(i + 1), true
 		}
@@ -81,6 +88,14 @@ type Choice struct {
 	Notice string `json:"notice,omitempty"`
 	// Language of that notice, BCP 47, or "".
 	Language string `json:"language,omitempty"`
+	// Jurisdiction is where the person was for the law, as ISO 3166 spells it (DE,
+	// US-CA), or "".
+	Jurisdiction string `json:"jurisdiction,omitempty"`
+	// Evidence is what shows that the choice was made: a banner's version and its
+	// button, a scan's number; or "".
+	Evidence string `json:"evidence,omitempty"`
+	// By is who chose for the person.
+	By By `json:"by,omitempty"`
 	// Synthetic marks a choice that no human made. It shows wherever the choice
 	// does.
 	Synthetic bool `json:"synthetic,omitempty"`
@@ -90,6 +105,20 @@ type Choice struct {
 	// in hexadecimal, or "".
 	Message string `json:"message,omitempty"`
 }
+
+// By is who chose.
+type By string
+
+// Who may choose. Whoever chooses for another is vouched for by the shop, with
+// evidence.
+const (
+	ByPerson   By = ""
+	ByGuardian By = "guardian"
+	ByAgent    By = "agent"
+)
+
+// Known reports whether b is one of them.
+func (b By) Known() bool { return b == ByPerson || b == ByGuardian || b == ByAgent }
 
 // Unproven reports whether whoever chose did not prove to be the person.
 func (c *Choice) Unproven() bool { return c.Proof == identity.Unproven.String() }
@@ -106,4 +135,9 @@ type Record struct {
 	// Late are choices that came too late to count: a "given" older than what
 	// the person has said since. They are kept as evidence and never applied.
 	Late []Choice `json:"late,omitempty"`
+	// Age is the band that the person was found to be in with this record, a value of
+	// the attribute that declare.Children names; "" changes nothing.
+	Age string `json:"age,omitempty"`
+	// Signature is the person's own under what they chose, or nil.
+	Signature *Signature `json:"signature,omitempty"`
 }

@@ -31,6 +31,8 @@ const (
 	DeniedBefore        // the data is older than the consent
 	DeniedNoticeChanged // more is done today than the notice said that was agreed to
 	DeniedUnknownNotice // nobody can say which notice was agreed to
+	DeniedUnsigned      // the consent lacks the person's signature, which the purpose needs
+	DeniedGuardian      // the person is a child, and no guardian consented
 	reasons
 )
 
@@ -71,6 +73,8 @@ var reasonTexts = [reasons][2]string{
 	DeniedBefore:         {"before_consent", "the data is older than the consent"},
 	DeniedNoticeChanged:  {"notice_changed", "more is done today than the person agreed to, so they must be asked again"},
 	DeniedUnknownNotice:  {"unknown_notice", "nobody can say what the person agreed to, so they must be asked again"},
+	DeniedGuardian:       {"guardian_needed", "the person is a child, and no guardian has consented"},
+	DeniedUnsigned:       {"unsigned", "the consent came without the person's own signature, which this purpose needs"},
 }
 
 // noticeReasons are the answers by what a notice covers.
@@ -116,6 +120,7 @@ type Grant struct {
 	token     identity.Token
 	purpose   declare.PurposeIndex
 	synthetic bool
+	child     bool
 	last      uint64 // sequence of the newest choice about the purpose
 	version   uint64 // of all that was in force for the person
 	since     uint64 // records admitted before this sequence are not covered
@@ -182,7 +187,7 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 	if g.doubt.Load() {
 		return Grant{}, DeniedClosed
 	}
-	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, last: p.Last, version: version, until: millis(now.Add(GrantLife))}
+	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, child: p.Child, last: p.Last, version: version, until: millis(now.Add(GrantLife))}
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
 	if p.State == Given && narrowable(basis) {

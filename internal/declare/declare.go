@@ -27,7 +27,11 @@
 // Non-goals: deciding whether a basis holds for a person (package consent).
 package declare
 
-import "accord/internal/identity"
+import (
+	"slices"
+
+	"accord/internal/identity"
+)
 
 // Limits of a declaration.
 const (
@@ -65,6 +69,8 @@ type Declaration struct {
 	// that prove a choice have the legal obligation to account for it as basis.
 	ReceiptRetention Period
 
+	Children *Children // nil where the declaration tells no ages apart
+
 	index index
 	texts map[string]Texts // by language; see Translate
 }
@@ -75,6 +81,20 @@ type ControllerInfo struct {
 	Name    string
 	Contact string // where a person writes to
 	Country string // ISO 3166-1 alpha-2
+}
+
+// Children say who is a child, and what only a guardian may consent to for one.
+type Children struct {
+	Attribute string      // that holds a person's age band
+	Child     []string    // its values that are a child's, sorted
+	Guardian  []PurposeID // sorted
+	// Guarded is Guardian as a set.
+	Guarded Set `json:"-"`
+}
+
+// IsChild reports whether a value of the attribute is a child's.
+func (c *Children) IsChild(band string) bool {
+	return c != nil && slices.Contains(c.Child, band)
 }
 
 // PurposeID is a purpose's name in the declaration, such as "personalization".
@@ -130,6 +150,8 @@ type Purpose struct {
 	// Show are the texts that go with every answer for this purpose, personal or
 	// not, in the order of the file: whoever shows the answer shows them too.
 	Show []Obligation
+	// Signed says that only a consent with the person's own signature counts.
+	Signed bool
 }
 
 // Obligation is a text that must be shown with an answer, such as how a price was

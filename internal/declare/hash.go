@@ -22,6 +22,7 @@ type canonical struct {
 	Events      []canonicalEvent
 	Languages   []string
 	Grade       float64
+	Children    *Children `json:",omitempty"`
 }
 
 type canonicalPurpose struct {
@@ -36,6 +37,7 @@ type canonicalPurpose struct {
 	Without    string
 	Recipients []string
 	Show       []Obligation `json:",omitempty"` // so that what says nothing of it keeps its hash
+	Signed     bool         `json:",omitempty"`
 }
 
 type canonicalIdentifier struct {
@@ -67,13 +69,13 @@ func (d *Declaration) hash() string {
 	c := canonical{
 		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys, ShopJWKS: d.ShopJWKS,
 		Attributes: canonicalFields(d.Attributes), Context: canonicalFields(d.Context),
-		Languages: d.Languages, Grade: d.Grade,
+		Languages: d.Languages, Grade: d.Grade, Children: d.Children,
 	}
 	for i := range d.Purposes {
 		p := &d.Purposes[i]
 		c.Purposes = append(c.Purposes, canonicalPurpose{
 			ID: p.ID, Basis: p.Basis, Text: p.Text, Receipt: p.Receipt.String(),
-			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid, Show: p.Show,
+			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid, Show: p.Show, Signed: p.Signed,
 			Title: p.Title, Without: p.Without, Recipients: p.Recipients,
 		})
 	}

@@ -33,7 +33,7 @@ func Parse(name string, b []byte) (*Declaration, error) {
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	top := s.object(root, "the declaration",
-		"version", "languages", "reading", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context")
+		"version", "languages", "reading", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context", "children")
 	if top == nil {
 		return
 	}
@@ -61,6 +61,9 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	}
 	if n := top["events"]; n != nil {
 		f.events(n, d)
+	}
+	if n := top["children"]; n != nil {
+		s.children(n, d)
 	}
 	if len(s.faults) == 0 {
 		d.indexNames()
@@ -156,7 +159,7 @@ func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 
 func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	what := "the purpose " + quote(e.key)
-	m := s.object(e.value, what, "basis", "text", "title", "without", "recipients", "receipt", "categories", "engines", "valid", "show")
+	m := s.object(e.value, what, "basis", "text", "title", "without", "recipients", "receipt", "categories", "engines", "valid", "show", "signed")
 	if m == nil {
 		return Purpose{}
 	}
@@ -197,6 +200,12 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	}
 	if n := m["show"]; n != nil {
 		p.Show = s.show(n, what)
+	}
+	if n := m["signed"]; n != nil {
+		p.Signed = s.choice(n, "signed of "+what, signedWords) == 1
+		if p.Signed && p.Basis != Consent && p.Basis != 0 {
+			s.fault(n, "%s has the basis %s, which nobody signs for: signed belongs to consent", what, p.Basis)
+		}
 	}
 	return p
 }

@@ -134,6 +134,15 @@ func TestParseNamesTheLineOfEveryFault(t *testing.T) {
 		{"bad engine", "engines: [recommend]", "engines: [Recommend it]", 18, "the engine"},
 		{"bad validity", "valid: 24 months", "valid: for ever", 19, `valid of the purpose "taste" is "for ever"`},
 		{"validity of a contract", "    basis: contract\n", "    basis: contract\n    valid: 1 year\n", 12, "valid belongs to consent"},
+		{"children of no attribute", "context:\n", "children: {attribute: age, bands: {child: [x]}, guardian: [taste]}\ncontext:\n", 35, `children names the attribute "age", which is not declared`},
+		{"children without bands", "context:\n", "children: {attribute: email, guardian: [taste]}\ncontext:\n", 35, `children has no bands`},
+		{"bands without a child", "context:\n", "children: {attribute: email, bands: {}, guardian: [taste]}\ncontext:\n", 35, `bands of children has no child`},
+		{"children without a guardian", "context:\n", "children: {attribute: email, bands: {child: [x]}}\ncontext:\n", 35, `children has no guardian`},
+		{"a guardian of nothing", "context:\n", "children: {attribute: email, bands: {child: [x]}, guardian: []}\ncontext:\n", 35, `guardian of children is empty`},
+		{"a guardian of no purpose", "context:\n", "children: {attribute: email, bands: {child: [x]}, guardian: [tase]}\ncontext:\n", 35, `names the purpose "tase", which is not declared`},
+		{"a guardian of a contract", "context:\n", "children: {attribute: email, bands: {child: [x]}, guardian: [orders]}\ncontext:\n", 35, `whose basis contract no choice gives or ends`},
+		{"signature under a contract", "    basis: contract\n", "    basis: contract\n    signed: required\n", 12, "signed belongs to consent"},
+		{"a word of signed", "valid: 24 months", "signed: yes", 19, "it can be: optional, required"},
 		{"bad purpose name", "  orders:", "  The Orders:", 10, "must be small letters"},
 		{"field without purposes", "    purposes: [orders]\n", "", 21, `the field "email" has no purposes`},
 		{"field with no purpose", "purposes: [orders]", "purposes: []", 24, `the field "email" has no purposes`},
@@ -473,3 +482,17 @@ func checkWhole(t rapidOrTest, d *Declaration) {
 type rapidOrTest interface{ Fatalf(string, ...any) }
 
 var _ rapidOrTest = (*rapid.T)(nil)
+
+func TestChildren(t *testing.T) {
+	d := mustParse(t, small+"children: {attribute: email, bands: {child: [b, a]}, guardian: [taste]}\n")
+	taste, _ := d.Purpose("taste")
+	if c := d.Children; !c.IsChild("a") || c.IsChild("c") || c.IsChild("") || c.Guarded != Set(0).With(taste) {
+		t.Errorf("%+v", d.Children)
+	}
+	if d.Hash == mustParse(t, small).Hash {
+		t.Error("who is a child does not change the hash")
+	}
+	if none := mustParse(t, small).Children; none.IsChild("a") {
+		t.Error("without children somebody is a child")
+	}
+}

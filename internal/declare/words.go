@@ -9,6 +9,7 @@ var (
 	receiptWords     = []string{"after", "before"}
 	typeWords        = []string{"", "string", "number", "integer", "boolean", "time", "item", "quantity", "money", "categories"}
 	sensitivityWords = []string{"ordinary", "special"}
+	signedWords      = []string{"optional", "required"}
 	actionWords      = []string{"", "view", "cart", "purchase", "like", "dislike"}
 )
 

@@ -126,6 +126,8 @@ var reasons = map[string][2]string{
 	consent.DeniedBefore.Code():         {"the data is older than your consent", "the data is older than their consent"},
 	consent.DeniedNoticeChanged.Code():  {"more is done today than you agreed to, so you must be asked again", "more is done today than they agreed to, so they must be asked again"},
 	consent.DeniedUnknownNotice.Code():  {"nobody can say what you agreed to, so you must be asked again", "nobody can say what they agreed to, so they must be asked again"},
+	consent.DeniedUnsigned.Code():       {"your consent came without your own signature, which this purpose needs", "their consent came without their own signature, which this purpose needs"},
+	consent.DeniedGuardian.Code():       {"you are known as a child, and no guardian has consented", "they are known as a child, and no guardian has consented"},
 }
 
 func both(s string) [2]string { return [2]string{s, s} }

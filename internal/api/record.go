@@ -1,0 +1,42 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"accord/internal/records"
+)
+
+// ldJSON is the type of what linked-data tools read.
+const ldJSON = "application/ld+json"
+
+func (s *server) registerRecord(api huma.API) {
+	huma.Register(api, withProofs(s.operation(huma.Operation{
+		Method: http.MethodGet, Path: "/v1/consent/record", OperationID: "get-consent-record", Tags: []string{"consent"},
+		Summary:     "A person's consent receipt, to take away",
+		Description: "One JSON-LD document with the fields of ISO/IEC TS 27560 and the terms of W3C's Data Privacy Vocabulary 2.3: what each purpose is and what holds now, and every choice with what shows it. Another Accord takes it in with `accord consent import --format 27560`. Needs a proof of the person.",
+		Errors:      []int{401, 403, 429, 503},
+		Responses: map[string]*huma.Response{"200": {Description: "The receipt",
+			Content: map[string]*huma.MediaType{ldJSON: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}}}},
+	}, withKey)), s.getRecord)
+}
+
+type getRecordOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (s *server) getRecord(ctx context.Context, in *getConsentInput) (*getRecordOutput, error) {
+	id, t, history, err := s.chosen(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	presents, _ := s.Book.Presents(t)
+	body, err := records.Write(s.Declaration, records.Subject{Person: id, Records: history}, presents, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &getRecordOutput{ContentType: ldJSON, Body: append(body, '\n')}, nil
+}

@@ -1,0 +1,280 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"accord/internal/choices"
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/event"
+	"accord/internal/identity"
+	"accord/internal/records"
+)
+
+// ExportConsents writes the consent receipts of people, each named by its query as
+// PersonQuery makes it, one after another.
+func ExportConsents(ctx context.Context, c Config, at Server, queries []string, out io.Writer) error {
+	all := func(client *Client) error {
+		for _, q := range queries {
+			if err := client.Do(ctx, "GET", "/v1/consent/record?"+q, nil, out); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if at.URL != "" {
+		client, err := NewClient(at)
+		if err != nil {
+			return err
+		}
+		return all(client)
+	}
+	return orServer(within(ctx, c, func(h *House) error {
+		client, err := h.client()
+		if err != nil {
+			return err
+		}
+		return all(client)
+	}))
+}
+
+// ConsentsReport is what an import of choices did.
+type ConsentsReport struct {
+	People   int      `json:"people"`   // in the file
+	Recorded int      `json:"recorded"` // choices that are in the history now
+	Repeated int      `json:"repeated"` // choices that an earlier import had brought
+	Late     int      `json:"late"`     // of the recorded: older than what the person has said since
+	Refused  int      `json:"refused"`  // choices that cannot be recorded
+	Faults   []string `json:"faults"`   // why, the first ones
+}
+
+// Write writes the summary for people.
+func (r ConsentsReport) Write(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(n int, what string) {
+		if n > 0 {
+			fmt.Fprintf(table, "%d\t  %s\n", n, what)
+		}
+	}
+	fmt.Fprintf(table, "%d\t  people in the file\n", r.People)
+	row(r.Recorded, noun(r.Recorded, "choice")+" recorded")
+	row(r.Late, "of them older than what the person has said since: kept as evidence, not in force")
+	row(r.Repeated, "were here already: an earlier import brought them")
+	row(r.Refused, "refused")
+	if len(r.Faults) > 0 {
+		fmt.Fprintf(table, "\nThe first that were refused:\n%s\n", strings.Join(r.Faults, "\n"))
+	}
+	return table.Flush()
+}
+
+// mostFaults is how many faults a report tells.
+const mostFaults = 10
+
+// ImportConsents records what a file of choices says, with its evidence, into a
+// data directory. The format "" is taken from the file's name.
+func ImportConsents(ctx context.Context, c Config, file, format string, talk io.Writer) (report ConsentsReport, err error) {
+	if format == "" {
+		if format = formatOf(file); format == "" {
+			return report, &UsageError{"the name of the file does not tell its format: say --format csv, json or 27560"}
+		}
+	}
+	p := newProgress(ctx, talk)
+	defer p.close()
+	err = within(ctx, c, func(h *House) error {
+		var err error
+		report, err = h.importConsentFile(ctx, file, records.Format(format), p.at)
+		return err
+	})
+	return report, err
+}
+
+func formatOf(file string) string {
+	switch filepath.Ext(strings.TrimSuffix(file, ".gz")) {
+	case ".csv":
+		return string(records.CSV)
+	case ".jsonld":
+		return string(records.TS27560)
+	}
+	return ""
+}
+
+func (h *House) importConsentFile(ctx context.Context, name string, format records.Format, progress func(step string, done, total int64)) (ConsentsReport, error) {
+	in := consentImport{house: h, report: ConsentsReport{Faults: []string{}}}
+	f, err := os.Open(name)
+	if err != nil {
+		return in.report, err
+	}
+	defer f.Close()
+	digest := sha256.New()
+	if _, err := io.Copy(digest, f); err != nil {
+		return in.report, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return in.report, err
+	}
+	subjects, err := records.Read(h.declaration, f, format, "file sha256:"+hex.EncodeToString(digest.Sum(nil)[:16]))
+	if err != nil {
+		return in.report, fmt.Errorf("%s: %w", name, err)
+	}
+	if h.directory.Kind == Production && slices.ContainsFunc(subjects, synthetic) {
+		return in.report, fmt.Errorf("%s holds simulated choices, and data directory %s is for production: simulated consents are refused there", name, h.directory.Path)
+	}
+	in.report.People = len(subjects)
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(64) // they share the log's throughput
+	for i := range subjects {
+		if ctx.Err() != nil {
+			break
+		}
+		s := &subjects[i]
+		if format != records.TS27560 { // a table has no order of its own
+			slices.SortStableFunc(s.Records, func(a, b consent.Record) int { return a.Choices[0].At.Compare(b.Choices[0].At) })
+		}
+		work.Go(func() error { return in.subject(ctx, i+1, s) })
+		progress("choices", int64(i+1), int64(len(subjects)))
+	}
+	return in.report, work.Wait()
+}
+
+func synthetic(s records.Subject) bool {
+	return slices.ContainsFunc(s.Records, func(r consent.Record) bool {
+		return slices.ContainsFunc(r.Choices, func(c consent.Choice) bool { return c.Synthetic })
+	})
+}
+
+// consentImport records the people of a file, several at a time.
+type consentImport struct {
+	house  *House
+	mu     sync.Mutex
+	report ConsentsReport // guarded by mu
+}
+
+// subject records what one person chose, in its order.
+func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject) error {
+	h := in.house
+	if h.declaration.Identifies(s.Person.Kind) == 0 {
+		return fmt.Errorf("the declaration knows nobody by %s, so these choices are nobody's: name it below identifiers", s.Person.Kind)
+	}
+	tokens, err := h.keys.Ensure(ctx, []identity.Lookup{h.keys.Hasher().Lookup(s.Person)})
+	if err != nil {
+		return err
+	}
+	history, err := h.choices.History(ctx, tokens[0])
+	if err != nil {
+		return err
+	}
+	known := saidBefore(history)
+	for i := range s.Records {
+		r := &s.Records[i]
+		if r.Age != "" && h.declaration.Children != nil && !slices.ContainsFunc(history, aged) {
+			if err := h.choices.Mark(ctx, tokens[0], r.Age); err != nil {
+				return err
+			}
+			continue
+		}
+		cs := in.news(tokens[0], known, r.Choices)
+		kept, err := in.record(ctx, tokens[0], s.Person, cs, r.Signature)
+		in.mu.Lock()
+		in.report.Repeated += len(r.Choices) - len(cs)
+		in.report.Recorded += len(kept.Choices) + len(kept.Late)
+		in.report.Late += len(kept.Late)
+		if refused := errors.Is(err, choices.ErrInvalid) || errors.Is(err, consent.ErrSignature); refused {
+			in.report.Refused += len(cs)
+			if len(in.report.Faults) < mostFaults {
+				in.report.Faults = append(in.report.Faults, fmt.Sprintf("person %d of the file, record %d: %v", n, i+1, err))
+			}
+			err = nil
+		}
+		in.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// aged reports whether a record notes an age: what is known of it here is newer than
+// what a file says.
+func aged(r consent.Record) bool { return r.Age != "" }
+
+func (in *consentImport) record(ctx context.Context, t identity.Token, person identity.Identifier, cs []consent.Choice, signature *consent.Signature) (consent.Record, error) {
+	for i := range cs {
+		cs[i].Method = cmp.Or(cs[i].Method, "import")
+		cs[i].Proof = importProof(cs[i].Proof)
+	}
+	if signature != nil && len(cs) > 0 {
+		statement, err := signature.Verify()
+		if err != nil {
+			return consent.Record{}, err
+		}
+		if statement.Person != person {
+			return consent.Record{}, fmt.Errorf("%w: its statement names another person", consent.ErrSignature)
+		}
+		// The same id as where the API took it, so that it counts once.
+		message := event.ID(in.house.keys.Hasher().Message("signature", identity.ByServer, person, statement.Nonce))
+		for i := range cs {
+			cs[i].Message = hex.EncodeToString(message[:])
+		}
+	}
+	return in.house.choices.RecordSigned(ctx, t, cs, signature)
+}
+
+// importProof says how the speaker proved to be the person: the operator vouches
+// for the file, and for what stands in it of an end that nobody proved.
+func importProof(was string) string {
+	const word = "import"
+	switch {
+	case was == "" || was == word:
+		return word
+	case was == identity.Unproven.String() || strings.HasPrefix(was, word+": "):
+		return was
+	}
+	return word + ": " + was
+}
+
+// saying is a choice as far as it tells whether it was made already.
+type saying struct {
+	purpose declare.PurposeID
+	state   consent.State
+	at      int64
+}
+
+func sayingOf(c *consent.Choice) saying {
+	return saying{c.Purpose, c.State, c.At.Truncate(time.Millisecond).UnixMilli()}
+}
+
+func saidBefore(history []consent.Record) map[saying]bool {
+	said := map[saying]bool{}
+	for i := range history {
+		for _, c := range slices.Concat(history[i].Choices, history[i].Late) {
+			said[sayingOf(&c)] = true
+		}
+	}
+	return said
+}
+
+// news returns those choices that were not recorded before, so that a repeated
+// import changes nothing, and ends that stand and are not certain.
+func (in *consentImport) news(t identity.Token, said map[saying]bool, cs []consent.Choice) []consent.Choice {
+	return slices.DeleteFunc(slices.Clone(cs), func(c consent.Choice) bool {
+		p, _ := in.house.declaration.Purpose(c.Purpose)
+		present := in.house.book.Present(t, p)
+		stands := c.State.Ended() && present.State.Ended()
+		return said[sayingOf(&c)] && !(stands && !present.Certain(!c.Unproven()))
+	})
+}
