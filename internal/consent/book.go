@@ -62,6 +62,8 @@ func (p *Present) lapsed(now int64) bool { return p.Until != 0 && now >= p.Until
 type Book struct {
 	declaration *declare.Declaration
 	shards      [shards]shard
+	links       links
+	stops       stops
 }
 
 // NewBook returns an empty Book for the purposes of d.
@@ -79,19 +81,29 @@ func (b *Book) shard(t identity.Token) *shard { return &b.shards[int(t[15])%shar
 // ignored, so a replay changes nothing; so are one that is not durable yet
 // (Sequence 0) and purposes that the declaration does not name.
 func (b *Book) Apply(r Record) {
-	if r.Sequence == 0 {
-		return
+	switch {
+	case r.Sequence == 0:
+	case r.Stop != nil:
+		b.stop(&r)
+	case b.apply(&r) && r.Link != nil:
+		b.link(r.Token, r.Link)
 	}
+}
+
+// apply puts a record's choices into force, and reports whether it was new.
+func (b *Book) apply(r *Record) bool {
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	head, presents := s.person(&r.Token)
 	if r.Sequence <= head.sequence {
-		return
+		return false
 	}
 	head.sequence = r.Sequence
 	s.touch(head)
-	fold(presents, b.declaration, &r)
+	fold(presents, b.declaration, r)
+	b.links.touch(&r.Token)
+	return true
 }
 
 // Fold returns what one person's durable records put into force, in their order.
@@ -129,6 +141,7 @@ func (b *Book) Doubt(r Record) {
 		r.Sequence = head.sequence + 1 // wherever it lies, it is later than what was applied
 		presents[i] = after(presents[i], c, &r, &b.declaration.Purposes[i])
 		presents[i].Doubtful = true
+		b.links.touch(&r.Token)
 	}
 }
 
@@ -186,8 +199,10 @@ func unbroken(old *Present, r *Record, basis declare.Basis) bool {
 	return holdsUnasked(basis) && old.Last == 0
 }
 
-// Forget drops all that a person said. Erasure calls it after the keys are gone.
+// Forget drops all that a person said, and the links of theirs. Erasure calls it
+// after the keys are gone.
 func (b *Book) Forget(t identity.Token) {
+	b.unlinkAll(t)
 	s := b.shard(t)
 	s.mu.Lock()
 	s.remove(&t)
@@ -235,7 +250,10 @@ func (b *Book) unchanged(g *Grant) bool {
 	defer s.mu.RUnlock()
 	place := s.find(&g.token)
 	if place == 0 {
-		return g.last == 0
+		return g.last == 0 && g.version&linkedBit == 0
+	}
+	if v := s.head(place).version; (v|g.version)&linkedBit != 0 {
+		return b.unchangedLinked(g, v)
 	}
 	return s.head(place).version == g.version || s.choices(place)[g.purpose].Last == g.last
 }

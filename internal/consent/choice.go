@@ -102,4 +102,8 @@ type Record struct {
 	// Late are choices that came too late to count: a "given" older than what
 	// the person has said since. They are kept as evidence and never applied.
 	Late []Choice `json:"late,omitempty"`
+	// Link, in a record of its own, says whose visitor the person is.
+	Link *Link `json:"link,omitempty"`
+	// Stop, in a record of StopsToken, is an emergency stop.
+	Stop *Stop `json:"stop,omitempty"`
 }

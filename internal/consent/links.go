@@ -1,0 +1,282 @@
+package consent
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"accord/internal/declare"
+	"accord/internal/identity"
+)
+
+// Link is an edge between two tokens: the person of the record is a visitor, and
+// Other the user whose visitor it is. A visitor is one user's at a time: a newer
+// link takes the place of the older, so that whoever signs in at a shared device
+// is not joined with whoever did before. Nothing is rewritten by it; Undo takes it
+// away again.
+type Link struct {
+	Other identity.Token `json:"other"`
+	Undo  bool           `json:"undo,omitempty"`
+	// Proof is how the speaker proved to be both, or one of them to undo it.
+	Proof string `json:"proof,omitempty"`
+}
+
+// MaxLinked bounds the tokens of one person: a user and their visitors.
+const MaxLinked = 64
+
+// Versions of a linked person have the first bit set, and those of a group both:
+// so none is ever taken for another.
+const (
+	linkedBit = 1 << 63
+	groupBits = linkedBit | 1<<62
+)
+
+// links are the living edges. Nobody who holds mu takes the lock of a shard.
+type links struct {
+	changing sync.Mutex // held over one change
+	mu       sync.RWMutex
+	groups   map[identity.Token]*group // by each of its members
+	versions atomic.Uint64
+}
+
+// group is a user with their visitors: one person, as far as it was proven. For
+// them a purpose holds only if no member ended it.
+type group struct {
+	members []identity.Token // the user first; never changed
+	version atomic.Uint64    // another one with every change of a member or of the members
+}
+
+func (l *links) of(t *identity.Token) *group {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.groups[*t]
+}
+
+// touch tells the group of t, if there is one, that something changed. The caller
+// has the lock of t's shard: so whoever reads the new version reads the change.
+func (l *links) touch(t *identity.Token) {
+	if g := l.of(t); g != nil {
+		g.version.Store(l.next())
+	}
+}
+
+func (l *links) next() uint64 { return l.versions.Add(1) | groupBits }
+
+// link puts an edge into force, or takes it away. What it changes is first seen
+// in the groups and then in the flags of the heads: whoever sees a flag without a
+// group meets a person who is just being unlinked.
+func (b *Book) link(visitor identity.Token, l *Link) {
+	b.links.changing.Lock()
+	defer b.links.changing.Unlock()
+	if !b.links.may(&visitor, l) {
+		return
+	}
+	old := b.links.of(&visitor)
+	changed := []identity.Token{visitor, l.Other}
+	if old != nil {
+		changed = append(changed, old.members...)
+		b.links.set(old.members, slices.DeleteFunc(slices.Clone(old.members), func(m identity.Token) bool { return m == visitor }))
+	}
+	if !l.Undo {
+		members := []identity.Token{l.Other}
+		if g := b.links.of(&l.Other); g != nil {
+			members = g.members
+		}
+		b.links.set(members, append(slices.Clone(members), visitor))
+	}
+	b.flag(changed)
+}
+
+// may reports whether an edge can be: who has visitors is none, and a visitor has
+// none. There is nothing to undo where there is no such edge.
+func (l *links) may(visitor *identity.Token, link *Link) bool {
+	from, to := l.of(visitor), l.of(&link.Other)
+	if link.Undo {
+		return from != nil && from.members[0] == link.Other && link.Other != *visitor
+	}
+	return *visitor != link.Other && (from == nil || from.members[0] != *visitor) && (to == nil || to.members[0] == link.Other)
+}
+
+// MayLink reports whether visitor can become one of user's, or be one no more:
+// see [Link].
+func (b *Book) MayLink(visitor identity.Token, l Link) bool {
+	if !b.links.may(&visitor, &l) {
+		return false
+	}
+	return l.Undo || len(b.Group(l.Other)) < MaxLinked
+}
+
+// set makes some people a group in place of the one that they were.
+func (l *links) set(old, members []identity.Token) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range old {
+		delete(l.groups, m)
+	}
+	if len(members) < 2 {
+		return
+	}
+	if l.groups == nil {
+		l.groups = make(map[identity.Token]*group)
+	}
+	g := &group{members: members}
+	g.version.Store(l.next())
+	for _, m := range members {
+		l.groups[m] = g
+	}
+}
+
+// flag notes in the heads of some people whether they are linked.
+func (b *Book) flag(people []identity.Token) {
+	for i := range people {
+		linked := b.links.of(&people[i]) != nil
+		s := b.shard(people[i])
+		s.mu.Lock()
+		if linked || s.find(&people[i]) != 0 {
+			head, _ := s.person(&people[i])
+			head.version &^= linkedBit
+			if linked {
+				head.version |= linkedBit
+			}
+			s.touch(head)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// unlinkAll takes away every edge of a person.
+func (b *Book) unlinkAll(t identity.Token) {
+	g := b.links.of(&t)
+	if g == nil {
+		return
+	}
+	for _, m := range g.members[1:] {
+		if m == t || t == g.members[0] {
+			b.link(m, &Link{Other: g.members[0], Undo: true})
+		}
+	}
+}
+
+// Group returns all tokens of the person of t, t itself first: only t where
+// nothing is linked.
+func (b *Book) Group(t identity.Token) []identity.Token {
+	out := []identity.Token{t}
+	if g := b.links.of(&t); g != nil {
+		for _, m := range g.members {
+			if m != t {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+// User returns the user whose visitor t is.
+func (b *Book) User(t identity.Token) (user identity.Token, ok bool) {
+	if g := b.links.of(&t); g != nil && g.members[0] != t {
+		return g.members[0], true
+	}
+	return identity.Token{}, false
+}
+
+// narrows returns why a linked token denies a purpose to the others, or Allowed.
+// Who never chose about a purpose narrows nobody: there is no choice to be the
+// stricter one. For its own data the token needs its own choice all the same.
+func narrows(basis declare.Basis, p *Present, now int64) Reason {
+	if p.Last == 0 || !narrowable(basis) {
+		return Allowed
+	}
+	return holds(basis, *p, now)
+}
+
+// lookLinked is look for a person who is flagged as linked: the group comes first, so
+// that what is read afterwards is not older than the version.
+func (b *Book) lookLinked(t identity.Token, purpose declare.PurposeIndex) (p Present, version uint64, g *group) {
+	if g = b.links.of(&t); g != nil {
+		version = g.version.Load()
+		p, _ = b.look(t, purpose)
+		return p, version, g
+	}
+	p, version = b.look(t, purpose)
+	return p, version, nil
+}
+
+// unchangedLinked reports whether nobody of the grant's group said anything since
+// the grant, and the group is the same. The caller has the lock of the shard.
+func (b *Book) unchangedLinked(grant *Grant, version uint64) bool {
+	if g := b.links.of(&grant.token); g != nil {
+		version = g.version.Load()
+	}
+	return version == grant.version
+}
+
+// strict narrows a grant to what every other token of the person allows.
+func (g *Gate) strict(grant Grant, members *group, basis declare.Basis, now int64) (Grant, Reason) {
+	for _, m := range members.members {
+		if m == grant.token {
+			continue
+		}
+		p, _ := g.book.look(m, grant.purpose)
+		if r := narrows(basis, &p, now); r != Allowed {
+			return Grant{}, r
+		}
+		if p.State == Given && narrowable(basis) {
+			grant.synthetic = grant.synthetic || p.Synthetic
+			if p.Until != 0 {
+				grant.until = min(grant.until, p.Until)
+			}
+		}
+	}
+	return grant, Allowed
+}
+
+// narrowed returns the purposes that other tokens of a person deny at now, with
+// the present choices that do.
+func (b *Book) narrowed(t identity.Token, now int64) (s declare.Set, by map[declare.PurposeIndex]Present) {
+	g := b.links.of(&t)
+	if g == nil {
+		return 0, nil
+	}
+	by = make(map[declare.PurposeIndex]Present)
+	for _, m := range g.members {
+		if m == t {
+			continue
+		}
+		presents, _ := b.Presents(m)
+		for i := range presents {
+			p := declare.PurposeIndex(i)
+			if !s.Has(p) && narrows(b.declaration.Purposes[i].Basis, &presents[i], now) != Allowed {
+				s, by[p] = s.With(p), presents[i]
+			}
+		}
+	}
+	return s, by
+}
+
+// Strict is Presents with the strictest choice of all tokens of the person: where
+// another one denies what t allows, that one's.
+func (b *Book) Strict(t identity.Token, now time.Time) ([]Present, uint64) {
+	presents, sequence := b.Presents(t)
+	_, by := b.narrowed(t, millis(now))
+	for p, present := range by {
+		if narrows(b.declaration.Purposes[p].Basis, &presents[p], millis(now)) == Allowed {
+			presents[p] = present
+		}
+	}
+	return presents, sequence
+}
+
+// Certain reports whether a purpose is ended for a person, and saying so again
+// would change nothing: see [Present.Certain]. What is proven reaches every token
+// of theirs.
+func (b *Book) Certain(t identity.Token, purpose declare.PurposeIndex, proven bool) bool {
+	people := []identity.Token{t}
+	if proven {
+		people = b.Group(t)
+	}
+	return !slices.ContainsFunc(people, func(m identity.Token) bool {
+		p := b.Present(m, purpose)
+		return !p.Certain(proven)
+	})
+}
