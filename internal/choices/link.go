@@ -17,15 +17,16 @@ var ErrCrowded = fmt.Errorf("these two cannot be linked: a user has at most %d v
 
 // Link makes it durable and puts into force that a visitor is a user's, after
 // somebody proved to be both. What holds already is not recorded again. A visitor
-// who was another user's is theirs no more. What either chose stays as it is: see
+// who was another user's is theirs no more. What was said before the newest link
+// or its end changes nothing: at is when it was said. What either chose stays as it is: see
 // [consent.Link].
-func (c *Choices) Link(ctx context.Context, visitor, user identity.Token, proof string) error {
-	return c.relink(ctx, visitor, consent.Link{Other: user, Proof: proof})
+func (c *Choices) Link(ctx context.Context, visitor, user identity.Token, proof string, at time.Time) error {
+	return c.relink(ctx, visitor, consent.Link{Other: user, Proof: proof, At: at})
 }
 
 // Unlink takes a link away: "this is not me". Where there is none it does nothing.
 func (c *Choices) Unlink(ctx context.Context, visitor, user identity.Token, proof string) error {
-	return c.relink(ctx, visitor, consent.Link{Other: user, Undo: true, Proof: proof})
+	return c.relink(ctx, visitor, consent.Link{Other: user, Undo: true, Proof: proof, At: c.now()})
 }
 
 func (c *Choices) relink(ctx context.Context, visitor identity.Token, l consent.Link) error {
@@ -40,10 +41,16 @@ func (c *Choices) relink(ctx context.Context, visitor identity.Token, l consent.
 	if user, linked := c.book.User(visitor); l.Undo != (linked && user == l.Other) {
 		return nil
 	}
+	r := consent.Record{Controller: c.declaration.Controller(), Token: visitor, Accepted: c.now().UTC().Truncate(time.Millisecond), Choices: []consent.Choice{}, Link: &l}
+	if l.At = l.At.UTC().Truncate(time.Millisecond); l.At.IsZero() || l.At.After(r.Accepted) {
+		l.At = r.Accepted
+	}
+	if !l.Undo && l.At.UnixMilli() < c.book.LinkSaid(visitor) {
+		return nil
+	}
 	if !c.book.MayLink(visitor, l) {
 		return ErrCrowded
 	}
-	r := consent.Record{Controller: c.declaration.Controller(), Token: visitor, Accepted: c.now().UTC().Truncate(time.Millisecond), Choices: []consent.Choice{}, Link: &l}
 	if err := c.append(ctx, &r); err != nil {
 		return fmt.Errorf("the link is not recorded: %w", err)
 	}

@@ -49,13 +49,13 @@ func linkedLife(b *bed) []func() error {
 	return []func() error{
 		say(ada, consent.Given),
 		say(phone, consent.Refused),
-		func() error { return b.Link(ctx, phone, ada, "secret key") }, // the refusal wins
-		func() error { return b.Link(ctx, phone, ada, "secret key") },
+		func() error { return b.Link(ctx, phone, ada, "secret key", b.now) }, // the refusal wins
+		func() error { return b.Link(ctx, phone, ada, "secret key", b.now) },
 		say(ada, consent.Given), // both
-		func() error { return b.Link(ctx, tablet, ada, "secret key") },
+		func() error { return b.Link(ctx, tablet, ada, "secret key", b.now) },
 		say(tablet, consent.Withdrawn), // all three
 		say(phone, consent.Given),      // all three
-		func() error { return b.Link(ctx, tablet, bob, "secret key") },
+		func() error { return b.Link(ctx, tablet, bob, "secret key", b.now) },
 		say(bob, consent.Refused), // Bob and the tablet
 		func() error { return b.Unlink(ctx, phone, ada, "visitor token") },
 		say(ada, consent.Withdrawn), // Ada alone
@@ -171,7 +171,7 @@ func TestChoiceReachesLinked(t *testing.T) {
 	ada, phone := b.person("ada"), b.person("phone")
 	b.record(ada, "personalization", consent.Given, monday)
 	b.record(phone, "personalization", consent.Given, monday)
-	check(t, b.Link(ctx, phone, ada, "secret key"))
+	check(t, b.Link(ctx, phone, ada, "secret key", b.now))
 	b.makeKeys(ada)
 	b.makeKeys(phone)
 	p, _ := b.d.Purpose("personalization")
@@ -199,16 +199,16 @@ func TestChoiceReachesLinked(t *testing.T) {
 	if u, ok := b.book.User(phone); !ok || u != ada {
 		t.Error("the link is gone after a restart")
 	}
-	if err := b.Link(ctx, ada, phone, ""); !errors.Is(err, ErrCrowded) {
+	if err := b.Link(ctx, ada, phone, "", b.now); !errors.Is(err, ErrCrowded) {
 		t.Errorf("a user as the visitor of a visitor: %v", err)
 	}
-	if err := b.Link(ctx, ada, ada, ""); !errors.Is(err, ErrCrowded) {
+	if err := b.Link(ctx, ada, ada, "", b.now); !errors.Is(err, ErrCrowded) {
 		t.Errorf("a visitor of themselves: %v", err)
 	}
 	for i := 1; i < consent.MaxLinked-1; i++ {
-		check(t, b.Link(ctx, b.person(fmt.Sprint("tablet ", i)), ada, ""))
+		check(t, b.Link(ctx, b.person(fmt.Sprint("tablet ", i)), ada, "", b.now))
 	}
-	if err := b.Link(ctx, b.person("one more"), ada, ""); !errors.Is(err, ErrCrowded) {
+	if err := b.Link(ctx, b.person("one more"), ada, "", b.now); !errors.Is(err, ErrCrowded) {
 		t.Errorf("one visitor too many: %v", err)
 	}
 	b.record(ada, "stats", consent.Objected, monday)
@@ -222,10 +222,10 @@ func TestPruneLinks(t *testing.T) {
 	b := newBed(t)
 	ctx := context.Background()
 	ada, bob, phone := b.person("ada"), b.person("bob"), b.person("phone")
-	check(t, b.Link(ctx, phone, ada, ""))
-	check(t, b.Link(ctx, phone, bob, ""))
+	check(t, b.Link(ctx, phone, ada, "", b.now))
+	check(t, b.Link(ctx, phone, bob, "", b.now))
 	check(t, b.Unlink(ctx, phone, bob, ""))
-	check(t, b.Link(ctx, phone, ada, ""))
+	check(t, b.Link(ctx, phone, ada, "", b.now))
 	b.now = b.now.AddDate(4, 0, 0)
 	check(t, b.Pass(ctx))
 	h, err := b.History(ctx, phone)
@@ -301,7 +301,7 @@ func TestLinkedAtOnce(t *testing.T) {
 	go say(phone)
 	go func() {
 		for range 15 {
-			if err := errors.Join(b.Link(ctx, phone, ada, ""), b.Unlink(ctx, phone, ada, "")); err != nil {
+			if err := errors.Join(b.Link(ctx, phone, ada, "", b.now), b.Unlink(ctx, phone, ada, "")); err != nil {
 				done <- err
 				return
 			}
@@ -316,7 +316,7 @@ func TestLinkedAtOnce(t *testing.T) {
 			t.Fatal("they wait for each other")
 		}
 	}
-	check(t, b.Link(ctx, phone, ada, ""))
+	check(t, b.Link(ctx, phone, ada, "", b.now))
 	b.record(ada, "personalization", consent.Given, monday)
 	p, _ := b.d.Purpose("personalization")
 	for _, who := range []identity.Token{ada, phone} {

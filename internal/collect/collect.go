@@ -67,6 +67,8 @@ type State interface {
 type Choices interface {
 	// Record of no choice finishes what an earlier one could not destroy.
 	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
+	// Link makes it durable that a visitor is a user's.
+	Link(ctx context.Context, visitor, user identity.Token, proof string, at time.Time) error
 	// Settle destroys the keys of a person's classes in which no purpose holds
 	// since one of them was ended or ran out.
 	Settle(ctx context.Context, t identity.Token) error
@@ -175,6 +177,7 @@ func (c *Collector) batch(source string, speaker identity.Speaker) *batch {
 	b.source, b.speaker, b.now, b.open = source, speaker, c.Now(), -1
 	b.received = b.now.UnixMilli()
 	b.allowed = ^declare.Set(0)
+	b.stopped = c.Gate.Stops(source)
 	c.totals.requests.Add(1)
 	return b
 }
@@ -193,6 +196,9 @@ func (b *batch) run(ctx context.Context) error {
 		return ErrTooOften
 	}
 	if err := b.people(ctx); err != nil {
+		return err
+	}
+	if err := b.join(ctx); err != nil {
 		return err
 	}
 	if err := b.choose(ctx); err != nil {

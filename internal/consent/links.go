@@ -18,6 +18,9 @@ import (
 type Link struct {
 	Other identity.Token `json:"other"`
 	Undo  bool           `json:"undo,omitempty"`
+	// At is when it was said. What is older than the newest that was said about a
+	// visitor says nothing: a queue of old events links nobody again.
+	At time.Time `json:"at"`
 	// Proof is how the speaker proved to be both, or one of them to undo it.
 	Proof string `json:"proof,omitempty"`
 }
@@ -37,6 +40,7 @@ type links struct {
 	changing sync.Mutex // held over one change
 	mu       sync.RWMutex
 	groups   map[identity.Token]*group // by each of its members
+	said     map[identity.Token]int64  // by visitor, the time of the newest edge or its end, in Unix milliseconds
 	versions atomic.Uint64
 }
 
@@ -72,6 +76,7 @@ func (b *Book) link(visitor identity.Token, l *Link) {
 	if !b.links.may(&visitor, l) {
 		return
 	}
+	b.links.note(visitor, l.At)
 	old := b.links.of(&visitor)
 	changed := []identity.Token{visitor, l.Other}
 	if old != nil {
@@ -105,6 +110,23 @@ func (b *Book) MayLink(visitor identity.Token, l Link) bool {
 		return false
 	}
 	return l.Undo || len(b.Group(l.Other)) < MaxLinked
+}
+
+func (l *links) note(visitor identity.Token, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.said == nil {
+		l.said = make(map[identity.Token]int64)
+	}
+	l.said[visitor] = max(l.said[visitor], millis(at))
+}
+
+// LinkSaid returns when the newest thing was said about whose visitor t is, in
+// Unix milliseconds; 0 is never.
+func (b *Book) LinkSaid(t identity.Token) int64 {
+	b.links.mu.RLock()
+	defer b.links.mu.RUnlock()
+	return b.links.said[t]
 }
 
 // set makes some people a group in place of the one that they were.
@@ -148,6 +170,9 @@ func (b *Book) flag(people []identity.Token) {
 // unlinkAll takes away every edge of a person.
 func (b *Book) unlinkAll(t identity.Token) {
 	g := b.links.of(&t)
+	b.links.mu.Lock()
+	delete(b.links.said, t)
+	b.links.mu.Unlock()
 	if g == nil {
 		return
 	}
@@ -170,6 +195,14 @@ func (b *Book) Group(t identity.Token) []identity.Token {
 		}
 	}
 	return out
+}
+
+// Visitors returns the visitors of a user.
+func (b *Book) Visitors(t identity.Token) []identity.Token {
+	if g := b.links.of(&t); g != nil && g.members[0] == t {
+		return g.members[1:]
+	}
+	return nil
 }
 
 // User returns the user whose visitor t is.
@@ -210,6 +243,15 @@ func (b *Book) unchangedLinked(grant *Grant, version uint64) bool {
 	}
 	return version == grant.version
 }
+
+// Linked reports whether the grant's person has other tokens. Their data needs
+// grants of its own: see [Gate.Visitors].
+func (g Grant) Linked() bool { return g.version&linkedBit != 0 }
+
+// Visitors returns the tokens of the visitors who were proven to be the grant's
+// user. A visitor's own grant has none: whoever proved to have a browser did not
+// prove to be the user who signed in there.
+func (g *Gate) Visitors(grant Grant) []identity.Token { return g.book.Visitors(grant.token) }
 
 // strict narrows a grant to what every other token of the person allows.
 func (g *Gate) strict(grant Grant, members *group, basis declare.Basis, now int64) (Grant, Reason) {
