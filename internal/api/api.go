@@ -156,6 +156,8 @@ func New(c Config) (http.Handler, error) {
 	api := humago.New(humaMux{s}, s.humaConfig())
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
+	s.registerLinks(api)
+	s.registerStops(api)
 	s.registerVisitor(api)
 	s.registerDebug(api)
 	s.registerCatalog(api)

@@ -149,7 +149,7 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 	if err != nil {
 		return s.unrecorded(err)
 	}
-	presents, sequence := s.Book.Presents(t)
+	presents, sequence := s.Book.Strict(t, s.Now())
 	out.Body.Sequence = sequence
 	if record.Sequence != 0 {
 		out.Body.Sequence, out.Body.Accepted = record.Sequence, record.Accepted.UTC()
@@ -255,6 +255,8 @@ type getConsentOutput struct {
 		Purposes []standing      `json:"purposes" doc:"Every purpose of the declaration"`
 		Sequence uint64          `json:"sequence" doc:"The newest choice's place among all choices; 0 if nothing was chosen"`
 		History  []historyRecord `json:"history" doc:"All that was chosen, the oldest first"`
+		// Linked is absent where nobody else was proven to be this person.
+		Linked int `json:"linked,omitzero" doc:"How many other ids (a user's visitors, a visitor's user and their others) are this person: the strictest choice of all of them is shown and counts"`
 	}
 }
 
@@ -277,6 +279,7 @@ type standing struct {
 type historyRecord struct {
 	Sequence uint64          `json:"sequence"`
 	Accepted time.Time       `json:"accepted"`
+	Link     string          `json:"link,omitempty" enum:"linked,unlinked" doc:"Of a visitor, who was linked with a user here, or parted from one"`
 	Choices  []historyChoice `json:"choices"`
 }
 
@@ -307,7 +310,7 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 	}
 	out := &getConsentOutput{}
 	out.Body.Purposes, out.Body.Sequence = s.standings(t)
-	out.Body.History = []historyRecord{}
+	out.Body.History, out.Body.Linked = []historyRecord{}, len(s.Book.Group(t))-1
 	if !known {
 		return out, nil
 	}
@@ -326,7 +329,7 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 }
 
 func (s *server) standings(t identity.Token) ([]standing, uint64) {
-	presents, sequence := s.Book.Presents(t)
+	presents, sequence := s.Book.Strict(t, s.Now())
 	reasons := s.Gate.Why(t, s.Now())
 	out := make([]standing, len(presents))
 	for i, p := range presents {
@@ -351,6 +354,12 @@ func moment(ms int64) *time.Time {
 
 func historyOf(r consent.Record) historyRecord {
 	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), Choices: make([]historyChoice, 0, len(r.Choices)+len(r.Late))}
+	if r.Link != nil {
+		h.Link = "linked"
+		if r.Link.Undo {
+			h.Link = "unlinked"
+		}
+	}
 	for i, c := range slices.Concat(r.Choices, r.Late) {
 		h.Choices = append(h.Choices, historyChoice{
 			Purpose: string(c.Purpose), State: c.State.String(), At: c.At.UTC(), Method: c.Method,

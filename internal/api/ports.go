@@ -45,6 +45,12 @@ type Receipts interface {
 type Choices interface {
 	// Record makes choices durable and puts them into force before it returns.
 	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
+	// Link makes it durable that a visitor is a user's, and Unlink that they are
+	// not.
+	Link(ctx context.Context, visitor, user identity.Token, proof string, at time.Time) error
+	Unlink(ctx context.Context, visitor, user identity.Token, proof string) error
+	// Stop makes an emergency stop durable and puts it into force, or ends one.
+	Stop(ctx context.Context, s consent.Stop) error
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
 }
