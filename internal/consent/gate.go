@@ -237,8 +237,7 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 	}
 	a, linked := g.admitOwn(t, millis(moment), millis(now))
 	if linked {
-		narrowed, _ := g.book.narrowed(t, millis(now))
-		a.Holds &^= narrowed
+		a.Holds &^= g.book.narrowed(t, millis(now), nil)
 	}
 	if stops := g.book.stops.now.Load(); stops != nil {
 		a.Holds &^= stops.purposes

@@ -273,37 +273,51 @@ func (g *Gate) strict(grant Grant, members *group, basis declare.Basis, now int6
 	return grant, Allowed
 }
 
-// narrowed returns the purposes that other tokens of a person deny at now, with
-// the present choices that do.
-func (b *Book) narrowed(t identity.Token, now int64) (s declare.Set, by map[declare.PurposeIndex]Present) {
+// narrowed returns the purposes that other tokens of a person deny at now. If
+// by is given, it gets the present choices that do.
+func (b *Book) narrowed(t identity.Token, now int64, by []Present) (s declare.Set) {
 	g := b.links.of(&t)
 	if g == nil {
-		return 0, nil
+		return 0
 	}
-	by = make(map[declare.PurposeIndex]Present)
 	for _, m := range g.members {
-		if m == t {
+		if m != t {
+			s |= b.narrowedBy(m, now, by)
+		}
+	}
+	return s
+}
+
+func (b *Book) narrowedBy(t identity.Token, now int64, by []Present) (s declare.Set) {
+	shard := b.shard(t)
+	shard.mu.RLock()
+	defer shard.mu.RUnlock()
+	place := shard.find(&t)
+	if place == 0 {
+		return 0
+	}
+	presents := shard.choices(place)
+	for i := range presents {
+		if narrows(b.declaration.Purposes[i].Basis, &presents[i], now) == Allowed {
 			continue
 		}
-		presents, _ := b.Presents(m)
-		for i := range presents {
-			p := declare.PurposeIndex(i)
-			if !s.Has(p) && narrows(b.declaration.Purposes[i].Basis, &presents[i], now) != Allowed {
-				s, by[p] = s.With(p), presents[i]
-			}
+		s = s.With(declare.PurposeIndex(i))
+		if by != nil {
+			by[i] = presents[i]
 		}
 	}
-	return s, by
+	return s
 }
 
 // Strict is Presents with the strictest choice of all tokens of the person: where
 // another one denies what t allows, that one's.
 func (b *Book) Strict(t identity.Token, now time.Time) ([]Present, uint64) {
 	presents, sequence := b.Presents(t)
-	_, by := b.narrowed(t, millis(now))
-	for p, present := range by {
-		if narrows(b.declaration.Purposes[p].Basis, &presents[p], millis(now)) == Allowed {
-			presents[p] = present
+	by := make([]Present, len(presents))
+	narrowed := b.narrowed(t, millis(now), by)
+	for i := range presents {
+		if narrowed.Has(declare.PurposeIndex(i)) && narrows(b.declaration.Purposes[i].Basis, &presents[i], millis(now)) == Allowed {
+			presents[i] = by[i]
 		}
 	}
 	return presents, sequence
