@@ -242,9 +242,7 @@ func (b *batch) sealAll(ctx context.Context) error {
 // confirm asks the gate again for a message.
 func (b *batch) confirm(ctx context.Context, m *message) error {
 	now := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.now)
-	if b.c.Gate.Stops(b.source) {
-		now.Holds = 0
-	}
+	b.stop(m, &now)
 	if now.Sequence == m.sequence {
 		m.holds &= now.Holds // another token's choice, or a stop
 		return nil
@@ -254,6 +252,22 @@ func (b *batch) confirm(ctx context.Context, m *message) error {
 	// message was judged, and what was dropped stays dropped.
 	m.holds &= now.Holds
 	return b.c.Choices.Settle(ctx, m.token)
+}
+
+// stop takes from a message what an emergency stop overtook.
+func (b *batch) stop(m *message, now *consent.Admission) {
+	if b.c.Gate.Stops(b.source) {
+		now.Holds = 0
+	}
+	for i := m.from; i < m.to; i++ {
+		if v := &b.values[i]; v.gone == NoReason && b.c.Gate.Hides(v.node.field.ID) {
+			v.gone = Denied(consent.DeniedStopped)
+			b.drop(m, v.gone)
+			if m.kept--; m.kept == 0 {
+				m.reason = v.gone
+			}
+		}
+	}
 }
 
 // seal makes a record of a message's values of one class.
@@ -271,6 +285,9 @@ func (b *batch) seal(m *message, class *declare.Class) error {
 		if v := &b.values[i]; v.gone == NoReason && v.node.class == class {
 			b.piece.Fields = append(b.piece.Fields, event.Field{ID: v.node.field.ID, Index: v.index, Value: v.Value})
 		}
+	}
+	if len(b.piece.Fields) == 0 {
+		return nil
 	}
 	b.plain = event.AppendPiece(b.plain[:0], &b.piece)
 	b.records = append(b.records, event.Record{Header: event.Header{

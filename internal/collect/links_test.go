@@ -141,3 +141,39 @@ func TestStopped(t *testing.T) {
 		b.close()
 	}
 }
+
+// A stop that comes while an event is on its way wins, as a withdrawal does, and
+// so does what nobody proved about another token of the person.
+func TestStopOvertakes(t *testing.T) {
+	for name, during := range map[string]func(b *bed) error{
+		"a purpose": func(b *bed) error {
+			return b.choices.Stop(t.Context(), consent.Stop{Kind: "purpose", Name: "personalization", Why: "x"})
+		},
+		"an attribute": func(b *bed) error {
+			return b.choices.Stop(t.Context(), consent.Stop{Kind: "attribute", Name: "size", Why: "x"})
+		},
+		"a source": func(b *bed) error {
+			return b.choices.Stop(t.Context(), consent.Stop{Kind: "source", Name: "web", Why: "x"})
+		},
+		"everything": func(b *bed) error { return b.choices.Stop(t.Context(), consent.Stop{Kind: "all", Why: "x"}) },
+		"another token's refusal": func(b *bed) error {
+			phone, _ := b.find(identity.AnonymousID, "phone")
+			_, err := b.choices.Record(t.Context(), phone, []consent.Choice{{Purpose: "personalization", State: consent.Refused, Proof: identity.Unproven.String()}})
+			return err
+		},
+	} {
+		b := newBed(t)
+		b.chooses(b.user("ada"), "personalization", consent.Given, monday)
+		b.send("identify", ev(both))
+		b.clock.pass(time.Second)
+		b.Keys = &keysAt{Keys: b.keys, after: func() {
+			if err := during(b); err != nil {
+				t.Error(err)
+			}
+		}}
+		if r := b.send("identify", ev(ada, `"traits":{"size":38}`)); r.Kept != 0 || len(b.held()) != 0 {
+			t.Errorf("%s: %+v, held %q", name, r, b.held())
+		}
+		b.close()
+	}
+}

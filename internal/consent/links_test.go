@@ -199,8 +199,15 @@ func TestLinkWidensNothing(t *testing.T) {
 	if _, r := d.ask("consent", noon.Add(2*time.Hour)); r != DeniedRefused {
 		t.Errorf("the stricter choice does not win: %v", r)
 	}
+	// What had been allowed by then does not leave.
+	d.book.Apply(Record{Token: tablet, Sequence: 13, Accepted: noon, Choices: []Choice{{Purpose: "consent", State: Given, At: noon}}})
+	waits, r := d.ask("consent", noon.Add(time.Hour))
+	d.book.Doubt(Record{Token: tablet, Choices: []Choice{{Purpose: "consent", State: Withdrawn, At: noon}}})
+	if got := d.gate.Release(waits, noon.Add(time.Hour)); r != Allowed || got != DeniedChanged {
+		t.Errorf("%v, and released %v after a withdrawal that may be durable", r, got)
+	}
 	// And somebody who signs in there after takes it over; the first is free of it.
-	d.book.Apply(Record{Token: tablet, Sequence: 13, Accepted: noon, Link: &Link{Other: bob}})
+	d.book.Apply(Record{Token: tablet, Sequence: 14, Accepted: noon, Link: &Link{Other: bob}})
 	if _, r := d.ask("consent", noon.Add(2*time.Hour)); r != Allowed {
 		t.Errorf("somebody else signed in at the tablet: %v", r)
 	}
@@ -227,17 +234,12 @@ func TestLinkedFence(t *testing.T) {
 	for range 4 {
 		work.Go(func() {
 			for range 2000 {
+				g, _ := d.gate.Ask(ann, d.purpose("consent"), now)
 				mu.Lock()
-				before := withdrawn
-				mu.Unlock()
-				g, r := d.gate.Ask(ann, d.purpose("consent"), now)
-				if r == Allowed && before {
-					mu.Lock()
-					if still := withdrawn; still && d.gate.Release(g, now) == Allowed {
-						t.Error("released after the tablet's withdrawal")
-					}
-					mu.Unlock()
+				if withdrawn && d.gate.Release(g, now) == Allowed {
+					t.Error("released after the tablet's withdrawal")
 				}
+				mu.Unlock()
 			}
 		})
 	}
