@@ -14,6 +14,11 @@
 //	… compute …
 //	if gate.Release(grant, now()) != consent.Allowed { … do it again … }
 //
+// A [Link] makes a visitor one of a user's. Then a purpose holds for each of them
+// only if nobody of them ended it, and a grant is good only while nobody of them
+// chooses: the stricter choice wins, and each one's data is covered by their own
+// choices alone. A [Stop] denies for everyone, whatever they chose.
+//
 // Promises kept here: 1 (default deny), 2 (one gate), 3 (a withdrawal is a
 // fence: Release fails from the moment Apply returned).
 //

@@ -169,18 +169,16 @@ func (b *Book) flag(people []identity.Token) {
 
 // unlinkAll takes away every edge of a person.
 func (b *Book) unlinkAll(t identity.Token) {
-	g := b.links.of(&t)
+	if g := b.links.of(&t); g != nil {
+		for _, m := range g.members[1:] {
+			if m == t || t == g.members[0] {
+				b.link(m, &Link{Other: g.members[0], Undo: true})
+			}
+		}
+	}
 	b.links.mu.Lock()
 	delete(b.links.said, t)
 	b.links.mu.Unlock()
-	if g == nil {
-		return
-	}
-	for _, m := range g.members[1:] {
-		if m == t || t == g.members[0] {
-			b.link(m, &Link{Other: g.members[0], Undo: true})
-		}
-	}
 }
 
 // Group returns all tokens of the person of t, t itself first: only t where

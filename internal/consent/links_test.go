@@ -218,6 +218,10 @@ func TestLinkWidensNothing(t *testing.T) {
 	if g := d.book.Group(tablet); len(g) != 1 {
 		t.Errorf("linked with somebody who was forgotten: %v", g)
 	}
+	d.book.Forget(tablet)
+	if d.book.LinkSaid(tablet) != 0 || len(d.book.links.said) != 1 || len(d.book.links.groups) != 2 {
+		t.Errorf("something of the forgotten is left: %v, %v", d.book.links.said, d.book.links.groups)
+	}
 }
 
 // Promise 3 with links: from the moment Apply returned for a withdrawal of any
