@@ -40,6 +40,8 @@ type command struct {
 	Evaluate evaluateCommand `cmd:"" help:"Report how well the orders up to a date foretell what consenting customers buy next."`
 	Decide   decideCommand   `cmd:"" help:"Ask for one answer, with its receipt."`
 	Consent  consentCommand  `cmd:"" help:"Show, record, export and import what people chose."`
+	Stop     stopCommand     `cmd:"" help:"Emergency stop: refuse a purpose, an attribute, a source or everything for everyone, at once."`
+	Resume   resumeCommand   `cmd:"" help:"End an emergency stop."`
 	Declare  declareCommand  `cmd:"" help:"Check the declaration and try it on sample events."`
 	Notice   noticeCommand   `cmd:"" help:"Show the notice that people read, and check that it reads easily."`
 	Key      keyCommand      `cmd:"" help:"Make, list, rotate and revoke the API's keys."`

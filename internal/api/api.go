@@ -171,6 +171,8 @@ func New(c Config) (http.Handler, error) {
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
 	s.registerPreferences(api)
+	s.registerLinks(api)
+	s.registerStops(api)
 	s.registerVisitor(api)
 	s.registerDebug(api)
 	s.registerCatalog(api)

@@ -185,7 +185,7 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 	if err != nil {
 		return s.unrecorded(err)
 	}
-	presents, sequence := s.Book.Presents(t)
+	presents, sequence := s.Book.Strict(t, s.Now())
 	out.Body.Sequence = sequence
 	if record.Sequence != 0 {
 		out.Body.Sequence, out.Body.Accepted = record.Sequence, record.Accepted.UTC()
@@ -291,6 +291,8 @@ type getConsentOutput struct {
 		Purposes []standing      `json:"purposes" doc:"Every purpose of the declaration"`
 		Sequence uint64          `json:"sequence" doc:"The newest choice's place among all choices; 0 if nothing was chosen"`
 		History  []historyRecord `json:"history" doc:"All that was chosen, the oldest first"`
+		// Linked is absent where nobody else was proven to be this person.
+		Linked int `json:"linked,omitzero" doc:"How many other ids (a user's visitors, a visitor's user and their others) are this person: the strictest choice of all of them is shown and counts"`
 	}
 }
 
@@ -313,6 +315,7 @@ type standing struct {
 type historyRecord struct {
 	Sequence uint64          `json:"sequence"`
 	Accepted time.Time       `json:"accepted"`
+	Link     string          `json:"link,omitempty" enum:"linked,unlinked" doc:"Of a visitor, who was linked with a user here, or parted from one"`
 	Choices  []historyChoice `json:"choices"`
 	AgeBand  string          `json:"age_band,omitempty" doc:"The age band that the person was found to be in"`
 	// A record that is claimed without its signature can be told apart.
@@ -343,6 +346,9 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 	out := &getConsentOutput{}
 	out.Body.Purposes, out.Body.Sequence = s.standings(t)
 	out.Body.History = []historyRecord{}
+	if !t.IsZero() {
+		out.Body.Linked = len(s.Book.Group(t)) - 1
+	}
 	for _, r := range records {
 		out.Body.History = append(out.Body.History, historyOf(r))
 	}
@@ -373,8 +379,8 @@ func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.I
 }
 
 func (s *server) standings(t identity.Token) ([]standing, uint64) {
-	presents, sequence := s.Book.Presents(t)
 	now := s.Now()
+	presents, sequence := s.Book.Strict(t, now)
 	reasons := s.Gate.Why(t, now)
 	out := make([]standing, len(presents))
 	for i, p := range presents {
@@ -399,6 +405,12 @@ func moment(ms int64) *time.Time {
 
 func historyOf(r consent.Record) historyRecord {
 	h := historyRecord{Sequence: r.Sequence, Accepted: r.Accepted.UTC(), AgeBand: r.Age, Choices: make([]historyChoice, 0, len(r.Choices)+len(r.Late))}
+	if r.Link != nil {
+		h.Link = "linked"
+		if r.Link.Undo {
+			h.Link = "unlinked"
+		}
+	}
 	for i, c := range slices.Concat(r.Choices, r.Late) {
 		h.Choices = append(h.Choices, historyChoice{
 			Purpose: string(c.Purpose), State: c.State.String(), At: c.At.UTC(), Method: c.Method,

@@ -51,6 +51,7 @@ type house struct {
 	book     *consent.Book
 	notices  *notice.Registry
 	choices  *choices.Choices
+	vault    *vault.Vault
 	visitors *identity.Visitors
 	shopKey  ed25519.PrivateKey
 	registry *prometheus.Registry
@@ -138,6 +139,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	h.gate = consent.NewGate(d, h.book)
 	state, err := vault.Open(filepath.Join(dir, "state"), d, h.keys, h.gate, time.Now)
 	must(t, err)
+	h.vault = state
 	t.Cleanup(func() { must(t, state.Close()) })
 	h.choices = choices.New(d, h.keys, log, h.book, state, time.Now)
 	h.gate.Open()
@@ -369,7 +371,7 @@ func metric(t *testing.T, registry *prometheus.Registry, name string, labels ...
 					continue next
 				}
 			}
-			sum += m.GetCounter().GetValue()
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
 	return sum

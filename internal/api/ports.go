@@ -50,6 +50,12 @@ type Choices interface {
 	Mark(ctx context.Context, t identity.Token, band string) error
 	// Child reports whether a person is known to be a child.
 	Child(t identity.Token) bool
+	// Link makes it durable that a visitor is a user's, and Unlink that they are
+	// not.
+	Link(ctx context.Context, visitor, user identity.Token, proof string, at time.Time) error
+	Unlink(ctx context.Context, visitor, user identity.Token, proof string) error
+	// Stop makes an emergency stop durable and puts it into force, or ends one.
+	Stop(ctx context.Context, s consent.Stop) error
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
 }

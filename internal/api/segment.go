@@ -176,7 +176,7 @@ type segmentEvent struct {
 	MessageID   string         `json:"messageId,omitempty" doc:"The same id within a day is the same message"`
 	UserID      string         `json:"userId,omitempty"`
 	AnonymousID string         `json:"anonymousId,omitempty"`
-	PreviousID  string         `json:"previousId,omitempty" doc:"Of alias, which is accepted and joins nobody"`
+	PreviousID  string         `json:"previousId,omitempty" doc:"Of alias: the visitor who is the user, if the speaker proved to be both"`
 	Event       string         `json:"event,omitempty" doc:"The event's name; needed by track"`
 	Name        string         `json:"name,omitempty" doc:"The name of a page or a screen"`
 	Properties  map[string]any `json:"properties,omitempty"`

@@ -11,7 +11,7 @@ import (
 
 // Mark notes durably in which age band a person is, a value of the attribute that
 // declare.Children names, where that changes whether they are a child: a record of
-// its own in the choice stream. A declaration that draws the bands anew counts from
+// its own in the choice stream, for each of the tokens that are linked. A declaration that draws the bands anew counts from
 // the next Mark on. Who may say so is for the caller to decide; that
 // somebody is no child any more widens.
 func (c *Choices) Mark(ctx context.Context, t identity.Token, band string) error {
@@ -19,16 +19,21 @@ func (c *Choices) Mark(ctx context.Context, t identity.Token, band string) error
 	if t.IsZero() || children == nil || band == "" || len(band) > MaxText {
 		return fmt.Errorf("%w: it names no age band that the declaration tells apart", ErrInvalid)
 	}
-	unlock, err := c.lock(ctx, t)
+	group, unlock, err := c.lockGroups(ctx, t)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c.Child(t) == children.IsChild(band) {
-		return nil
+	for _, member := range group {
+		if c.Child(member) == children.IsChild(band) {
+			continue
+		}
+		r := consent.Record{Controller: c.declaration.Controller(), Token: member, Age: band, Accepted: c.now().UTC().Truncate(time.Millisecond)}
+		if err := c.append(ctx, &r); err != nil {
+			return fmt.Errorf("the age band is not recorded: %w", err)
+		}
 	}
-	r := consent.Record{Controller: c.declaration.Controller(), Token: t, Age: band, Accepted: c.now().UTC().Truncate(time.Millisecond)}
-	return c.append(ctx, &r)
+	return nil
 }
 
 // Child reports whether a person is known to be a child.

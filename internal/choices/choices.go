@@ -29,6 +29,9 @@
 // suspensions that have run out and destroys what they leave, and deletes the
 // records of choices that are older than receipts are kept and on which nothing
 // stands any more.
+// A visitor and a user of whom somebody proved to be both are linked by a record
+// of the visitor's ([Choices.Link]): from then on a choice of either is written to
+// all of them. An emergency stop ([Choices.Stop]) is a record too, of nobody.
 //
 // Promises kept here: 1 and 3 (a withdrawal is durable and in force before it is
 // acknowledged, and no choice is applied before it is durable), 5.
@@ -149,7 +152,9 @@ func (c *Choices) Replay(ctx context.Context) error {
 			return fmt.Errorf("choice %d: %w", m.Sequence, err)
 		}
 		c.book.Apply(r)
-		c.remember(&r)
+		if r.Stop == nil {
+			c.remember(&r)
+		}
 		if c.ended(r.Choices) != 0 {
 			narrowed[m.Token] = struct{}{}
 		}
@@ -174,8 +179,10 @@ func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), er
 	}
 }
 
-// Record makes choices of one person durable and puts them into force. It
-// returns the record as it was kept, with old news that would widen in Late.
+// Record makes choices of one person durable and puts them into force, for each
+// of the tokens that are linked: the one that was named first, so that after a
+// crash between two the stricter one still decides. It
+// returns the named token's record as it was kept, with old news that would widen in Late.
 // Where there is nothing to record it has Sequence 0, and what an ErrLate left
 // is destroyed. Errors are ErrInvalid,
 // ErrLate, or those of the log and the keys. After one of the log's the choices
@@ -201,7 +208,7 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 	if len(cs) == 0 {
 		return r, c.finish(ctx, t)
 	}
-	unlock, err := c.lock(ctx, t)
+	group, unlock, err := c.lockGroups(ctx, t)
 	if err != nil {
 		return consent.Record{}, err
 	}
@@ -211,7 +218,24 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 			return r, nil
 		}
 	}
-	r.Accepted = c.now().UTC().Truncate(time.Millisecond)
+	var late error
+	for i, member := range reached(group, cs) {
+		one, err := c.recordOne(ctx, member, cs, signature)
+		if errors.Is(err, ErrLate) {
+			late = err
+		} else if err != nil {
+			return consent.Record{}, err
+		}
+		if i == 0 {
+			r = one
+		}
+	}
+	return r, late
+}
+
+// recordOne is RecordSigned for one token, under its lock.
+func (c *Choices) recordOne(ctx context.Context, t identity.Token, cs []consent.Choice, signature *consent.Signature) (consent.Record, error) {
+	r := consent.Record{Controller: c.declaration.Controller(), Token: t, Accepted: c.now().UTC().Truncate(time.Millisecond), Signature: signature}
 	c.sort(&r, cs)
 	if c.revives(&r) {
 		// The keys must not live on under the new yes.
@@ -220,7 +244,7 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 		}
 	}
 	if err := c.append(ctx, &r); err != nil {
-		return consent.Record{}, err
+		return consent.Record{}, fmt.Errorf("the choice is not recorded: %w", err)
 	}
 	if c.ended(r.Choices) == 0 {
 		return r, nil
@@ -233,19 +257,22 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 }
 
 // append makes a record durable and puts it into force, under the person's lock.
+// After an error of the log it may be durable or not: see [consent.Book.Doubt].
 func (c *Choices) append(ctx context.Context, r *consent.Record) error {
 	m, err := c.seal(ctx, r)
 	if err != nil {
-		return fmt.Errorf("the choice is not recorded: %w", err)
+		return err
 	}
 	// Nobody who hangs up leaves it open whether the choice was made; the log's
 	// own patience bounds the wait.
 	if r.Sequence, err = c.log.AppendChoice(context.WithoutCancel(ctx), m); err != nil {
-		c.book.Doubt(*r) // it may be on disk
-		return fmt.Errorf("the choice is not recorded: %w", err)
+		c.book.Doubt(*r)
+		return err
 	}
 	c.book.Apply(*r)
-	c.remember(r)
+	if r.Stop == nil { // a stop is nobody's and outlives every retention
+		c.remember(r)
+	}
 	return nil
 }
 

@@ -83,17 +83,19 @@ func (c *Choices) destroy(ctx context.Context, t identity.Token) error {
 	return nil
 }
 
-// finish destroys what an earlier choice of the person left. That there is
-// nothing costs one look into a map.
+// finish destroys what an earlier choice of the person left, under any of their
+// tokens. That there is nothing costs one look into a map for each.
 func (c *Choices) finish(ctx context.Context, t identity.Token) error {
-	c.mu.RLock()
-	_, late := c.late[t]
-	c.mu.RUnlock()
-	if !late {
-		return nil
-	}
-	if err := c.Settle(ctx, t); err != nil {
-		return fmt.Errorf("%w: %w", ErrLate, err)
+	for _, t := range c.book.Group(t) {
+		c.mu.RLock()
+		_, late := c.late[t]
+		c.mu.RUnlock()
+		if !late {
+			continue
+		}
+		if err := c.Settle(ctx, t); err != nil {
+			return fmt.Errorf("%w: %w", ErrLate, err)
+		}
 	}
 	return nil
 }
@@ -210,7 +212,7 @@ func (c *Choices) pruneOne(ctx context.Context, t identity.Token) error {
 
 // same reports whether two lists of one person's records come to the same.
 func (c *Choices) same(a, b []consent.Record) bool {
-	return slices.Equal(c.book.Fold(a), c.book.Fold(b)) && c.marksOf(a) == c.marksOf(b)
+	return slices.Equal(c.book.Fold(a), c.book.Fold(b)) && c.marksOf(a) == c.marksOf(b) && edges(a) == edges(b)
 }
 
 func (c *Choices) marksOf(rs []consent.Record) (m marks) {

@@ -101,6 +101,7 @@ type batch struct {
 	now       time.Time
 	allowed   declare.Set // an import's basis
 	imported  bool        // the messages' times are right as they are
+	stopped   bool        // the source was stopped
 	text      string      // the body
 
 	messages []message

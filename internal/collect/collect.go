@@ -69,6 +69,8 @@ type Choices interface {
 	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
 	// Mark notes durably in which age band a person is.
 	Mark(ctx context.Context, t identity.Token, band string) error
+	// Link makes it durable that a visitor is a user's.
+	Link(ctx context.Context, visitor, user identity.Token, proof string, at time.Time) error
 	// Settle destroys the keys of a person's classes in which no purpose holds
 	// since one of them was ended or ran out.
 	Settle(ctx context.Context, t identity.Token) error
@@ -177,6 +179,7 @@ func (c *Collector) batch(source string, speaker identity.Speaker) *batch {
 	b.source, b.speaker, b.now, b.open = source, speaker, c.Now(), -1
 	b.received = b.now.UnixMilli()
 	b.allowed = ^declare.Set(0)
+	b.stopped = c.Gate.Stops(source)
 	c.totals.requests.Add(1)
 	return b
 }
@@ -195,6 +198,9 @@ func (b *batch) run(ctx context.Context) error {
 		return ErrTooOften
 	}
 	if err := b.people(ctx); err != nil {
+		return err
+	}
+	if err := b.join(ctx); err != nil {
 		return err
 	}
 	if err := b.choose(ctx); err != nil {

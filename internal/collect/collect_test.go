@@ -128,8 +128,9 @@ func TestTypes(t *testing.T) {
 	if counts["event:not_joined"] != 2 || counts["event:undeclared_event"] != 2 {
 		t.Errorf("%v", counts)
 	}
-	if _, ok := b.find(identity.AnonymousID, "v-1"); ok {
-		t.Error("alias made a person")
+	visitor, _ := b.find(identity.AnonymousID, "v-1")
+	if u, ok := b.book.User(visitor); !ok || u != b.user("ada") {
+		t.Error("alias of somebody whom the shop vouches for joins nobody")
 	}
 }
 

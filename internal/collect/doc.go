@@ -18,7 +18,15 @@
 // that was proved, else nobody: then nothing personal is kept ("unproven"). An
 // identifier that the declaration does not name, or not for a purpose, keeps
 // nothing for it ("identifier_undeclared").
-// Group and alias calls are accepted and join nobody ("not_joined").
+//
+// An identify call, or an alias (its previousId is the visitor where no
+// anonymousId comes), links the visitor with the user if the speaker proved to be
+// both and either is known. Then the stricter choice of the two counts, until they
+// choose again. An older call never links whom a newer one parted. Nothing else of
+// an alias or a group call is kept ("not_joined").
+//
+// A source that the operator stopped collects nothing and gives nothing; what it
+// refuses still counts.
 //
 // An identify call keeps declared traits; its context holds nothing but consent,
 // since a trait is not an event. A page or screen call is the declared event of

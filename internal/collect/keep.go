@@ -80,11 +80,14 @@ func (b *batch) judge(m *message) {
 	}
 	for i := m.from; i < m.to; i++ {
 		v := &b.values[i]
-		if v.node.class.Purposes&m.holds != 0 {
+		if v.node.class.Purposes&m.holds != 0 && !b.c.Gate.Hides(v.node.field.ID) {
 			m.kept++
 			continue
 		}
 		v.gone = b.denied(m, v.node.class)
+		if b.c.Gate.Hides(v.node.field.ID) {
+			v.gone = Denied(consent.DeniedStopped)
+		}
 		b.drop(m, v.gone)
 		if m.reason == NoReason {
 			m.reason = v.gone
@@ -99,6 +102,9 @@ func (b *batch) judge(m *message) {
 // whatever the gate says.
 func (b *batch) mayKeep(m *message) declare.Set {
 	s := b.allowed & b.c.Declaration.Identifies(m.who.Kind)
+	if b.stopped {
+		s = 0
+	}
 	if b.shared.unread {
 		s &^= b.c.plan.consents | b.c.plan.objections
 	}
@@ -110,6 +116,8 @@ func (b *batch) mayKeep(m *message) declare.Set {
 func (b *batch) denied(m *message, class *declare.Class) Reason {
 	purposes := class.Purposes & b.mayKeep(m)
 	switch {
+	case b.stopped:
+		return Denied(consent.DeniedStopped)
 	case class.Purposes&b.allowed == 0:
 		return OtherBasis
 	case class.Purposes&b.c.Declaration.Identifies(m.who.Kind) == 0:
@@ -234,7 +242,9 @@ func (b *batch) sealAll(ctx context.Context) error {
 // confirm asks the gate again for a message.
 func (b *batch) confirm(ctx context.Context, m *message) error {
 	now := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.now)
+	b.stop(m, &now)
 	if now.Sequence == m.sequence {
+		m.holds &= now.Holds // another token's choice, or a stop
 		return nil
 	}
 	m.sequence = now.Sequence
@@ -242,6 +252,22 @@ func (b *batch) confirm(ctx context.Context, m *message) error {
 	// message was judged, and what was dropped stays dropped.
 	m.holds &= now.Holds
 	return b.c.Choices.Settle(ctx, m.token)
+}
+
+// stop takes from a message what an emergency stop overtook.
+func (b *batch) stop(m *message, now *consent.Admission) {
+	if b.c.Gate.Stops(b.source) {
+		now.Holds = 0
+	}
+	for i := m.from; i < m.to; i++ {
+		if v := &b.values[i]; v.gone == NoReason && b.c.Gate.Hides(v.node.field.ID) {
+			v.gone = Denied(consent.DeniedStopped)
+			b.drop(m, v.gone)
+			if m.kept--; m.kept == 0 {
+				m.reason = v.gone
+			}
+		}
+	}
 }
 
 // seal makes a record of a message's values of one class.
@@ -259,6 +285,9 @@ func (b *batch) seal(m *message, class *declare.Class) error {
 		if v := &b.values[i]; v.gone == NoReason && v.node.class == class {
 			b.piece.Fields = append(b.piece.Fields, event.Field{ID: v.node.field.ID, Index: v.index, Value: v.Value})
 		}
+	}
+	if len(b.piece.Fields) == 0 {
+		return nil
 	}
 	b.plain = event.AppendPiece(b.plain[:0], &b.piece)
 	b.records = append(b.records, event.Record{Header: event.Header{

@@ -196,7 +196,7 @@ func (m *message) once(bit uint32) {
 
 // head reads the names of an event's top level and sets its values aside.
 func (b *batch) head(c *cursor, m *message) {
-	var event, title string
+	var event, title, previous string
 	for c.enter(); c.more('}'); {
 		switch key := c.key(); key {
 		case "type":
@@ -237,7 +237,9 @@ func (b *batch) head(c *cursor, m *message) {
 				m.prefs.deny |= b.denials(m.ctx)
 			}
 			m.ctx = c.raw()
-		case "previousId", "groupId", "integrations", "writeKey", "_metadata", "channel", "version", "receivedAt", "category":
+		case "previousId":
+			previous = scalar(c)
+		case "groupId", "integrations", "writeKey", "_metadata", "channel", "version", "receivedAt", "category":
 			c.skip() // words of the protocol, of which nothing is kept
 		default:
 			b.undeclared(m, key)
@@ -250,6 +252,9 @@ func (b *batch) head(c *cursor, m *message) {
 	}
 	if m.verb == page || m.verb == screen {
 		m.name = title
+	}
+	if m.verb == alias && m.anonymous == "" && len(previous) <= identity.MaxIdentifier {
+		m.anonymous = previous
 	}
 }
 

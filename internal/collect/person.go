@@ -143,7 +143,7 @@ func (b *batch) wanted(m *message) bool {
 // gives returns the purposes that a message gives. What is no event gives
 // nothing, nor does one beside which a refusal may stand that cannot be read.
 func (b *batch) gives(m *message) declare.Set {
-	if m.bad || b.shared.unread {
+	if m.bad || b.shared.unread || b.stopped {
 		return 0
 	}
 	return b.c.plan.gives(&m.prefs)
@@ -298,7 +298,7 @@ func (b *batch) changes(s *saying) (cs []consent.Choice) {
 		state := consent.Unset
 		if deny.Has(purpose) {
 			// An act counts each time: it makes a preference the person's own word.
-			if s.act && s.proven() || !present.Certain(s.proven()) {
+			if s.act && s.proven() || !b.c.Book.Certain(s.token, purpose, s.proven()) {
 				state = b.c.plan.refusal(purpose, present.State)
 			}
 		} else if b.mayGive(s, purpose, present) {

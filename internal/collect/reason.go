@@ -22,7 +22,7 @@ const (
 	// Reasons for an event, and for all of its fields.
 	Unproven        // the speaker did not prove to be the person
 	UndeclaredEvent // the declaration has no such event
-	NotJoined       // group and alias join nobody
+	NotJoined       // group and alias keep nothing
 	OtherBasis      // an import was restricted to another legal basis
 	OtherIdentifier // the declaration does not know people by this identifier for these purposes
 	BadContext      // the batch's context is no object, and may hold a refusal
@@ -57,7 +57,7 @@ var reasonTexts = [own][2]string{
 	TooMany:         {"too_many", "there are more values than may be kept together"},
 	Unproven:        {"unproven", "the speaker did not prove to be this person"},
 	UndeclaredEvent: {"undeclared_event", "the declaration has no event of this name"},
-	NotJoined:       {"not_joined", "group and alias calls are accepted and join nobody"},
+	NotJoined:       {"not_joined", "group and alias calls keep nothing; an alias links a visitor with a user if both are proven"},
 	OtherBasis:      {"other_basis", "the import is restricted to another legal basis"},
 	OtherIdentifier: {"identifier_undeclared", "the declaration does not name this identifier, or not for these purposes: see identifiers"},
 	BadContext:      {"context", "the batch's context is no object, so that a refusal in it could not be read"},

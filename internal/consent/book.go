@@ -85,6 +85,8 @@ type Book struct {
 	declaration *declare.Declaration
 	notices     Notices
 	shards      [shards]shard
+	links       links
+	stops       stops
 }
 
 // NewBook returns an empty Book for the purposes of d and what people read of
@@ -103,19 +105,29 @@ func (b *Book) shard(t identity.Token) *shard { return &b.shards[int(t[15])%shar
 // ignored, so a replay changes nothing; so are one that is not durable yet
 // (Sequence 0) and purposes that the declaration does not name.
 func (b *Book) Apply(r Record) {
-	if r.Sequence == 0 {
-		return
+	switch {
+	case r.Sequence == 0:
+	case r.Stop != nil:
+		b.stop(&r)
+	case b.apply(&r) && r.Link != nil:
+		b.link(r.Token, r.Link)
 	}
+}
+
+// apply puts a record's choices into force, and reports whether it was new.
+func (b *Book) apply(r *Record) bool {
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	head, presents := s.person(&r.Token)
 	if r.Sequence <= head.sequence {
-		return
+		return false
 	}
 	head.sequence = r.Sequence
 	s.touch(head)
-	b.fold(presents, &r)
+	b.fold(presents, r)
+	b.links.touch(&r.Token)
+	return true
 }
 
 // Fold returns what one person's durable records put into force, in their order.
@@ -155,6 +167,10 @@ func mark(presents []Present, d *declare.Declaration, child bool) {
 // log did not say. What widens waits for certainty. The next choice about the
 // purpose, or the next start, settles it; until then it is Doubtful.
 func (b *Book) Doubt(r Record) {
+	if r.Stop != nil {
+		b.doubtStop(&r)
+		return
+	}
 	s := b.shard(r.Token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,6 +178,7 @@ func (b *Book) Doubt(r Record) {
 		head, presents := s.person(&r.Token)
 		s.touch(head)
 		mark(presents, b.declaration, true)
+		b.links.touch(&r.Token)
 	}
 	for j := range r.Choices {
 		c := &r.Choices[j]
@@ -174,6 +191,7 @@ func (b *Book) Doubt(r Record) {
 		r.Sequence = head.sequence + 1 // wherever it lies, it is later than what was applied
 		presents[i] = b.after(presents[i], c, &r, i)
 		presents[i].Doubtful = true
+		b.links.touch(&r.Token)
 	}
 }
 
@@ -248,8 +266,10 @@ func unbroken(old *Present, r *Record, basis declare.Basis) bool {
 	return holdsUnasked(basis) && old.Last == 0
 }
 
-// Forget drops all that a person said. Erasure calls it after the keys are gone.
+// Forget drops all that a person said, and the links of theirs. Erasure calls it
+// after the keys are gone.
 func (b *Book) Forget(t identity.Token) {
+	b.unlinkAll(t)
 	s := b.shard(t)
 	s.mu.Lock()
 	s.remove(&t)
@@ -309,7 +329,10 @@ func (b *Book) unchanged(g *Grant) bool {
 	defer s.mu.RUnlock()
 	place := s.find(&g.token)
 	if place == 0 {
-		return g.last == 0
+		return g.last == 0 && g.version&linkedBit == 0
+	}
+	if v := s.head(place).version; (v|g.version)&linkedBit != 0 {
+		return b.unchangedLinked(g, v)
 	}
 	p := &s.choices(place)[g.purpose]
 	return s.head(place).version == g.version || p.Last == g.last && p.Child == g.child

@@ -22,6 +22,11 @@
 // under a [Statement]); a purpose may count no consent without one. A child's
 // purposes may need a guardian: see declare.Children.
 //
+// A [Link] makes a visitor one of a user's. Then a purpose holds for each of them
+// only if nobody of them ended it, and a grant is good only while nobody of them
+// chooses: the stricter choice wins, and each one's data is covered by their own
+// choices alone. A [Stop] denies for everyone, whatever they chose.
+//
 // Promises kept here: 1 (default deny), 2 (one gate), 3 (a withdrawal is a
 // fence: Release fails from the moment Apply returned).
 //
@@ -140,4 +145,8 @@ type Record struct {
 	Age string `json:"age,omitempty"`
 	// Signature is the person's own under what they chose, or nil.
 	Signature *Signature `json:"signature,omitempty"`
+	// Link, in a record of its own, says whose visitor the person is.
+	Link *Link `json:"link,omitempty"`
+	// Stop, in a record of StopsToken, is an emergency stop.
+	Stop *Stop `json:"stop,omitempty"`
 }

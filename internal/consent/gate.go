@@ -33,6 +33,7 @@ const (
 	DeniedUnknownNotice // nobody can say which notice was agreed to
 	DeniedUnsigned      // the consent lacks the person's signature, which the purpose needs
 	DeniedGuardian      // the person is a child, and no guardian consented
+	DeniedStopped       // the operator stopped it for everyone
 	reasons
 )
 
@@ -75,6 +76,7 @@ var reasonTexts = [reasons][2]string{
 	DeniedUnknownNotice:  {"unknown_notice", "nobody can say what the person agreed to, so they must be asked again"},
 	DeniedGuardian:       {"guardian_needed", "the person is a child, and no guardian has consented"},
 	DeniedUnsigned:       {"unsigned", "the consent came without the person's own signature, which this purpose needs"},
+	DeniedStopped:        {"stopped", "whoever runs this server stopped it for everyone"},
 }
 
 // noticeReasons are the answers by what a notice covers.
@@ -126,6 +128,7 @@ type Grant struct {
 	since     uint64 // records admitted before this sequence are not covered
 	at        int64  // events older than this are not covered (ms); 0 is no limit
 	until     int64  // Unix milliseconds
+	stops     *stopped
 }
 
 // Valid reports whether the gate made g.
@@ -177,8 +180,16 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 	if int(purpose) >= len(g.bases) {
 		return Grant{}, DeniedUnknownPurpose
 	}
+	stops := g.book.stops.now.Load()
+	if stops.denies(purpose) {
+		return Grant{}, DeniedStopped
+	}
 	basis := g.bases[purpose]
+	var linked *group
 	p, version := g.book.look(t, purpose)
+	if version&linkedBit != 0 {
+		p, version, linked = g.book.lookLinked(t, purpose)
+	}
 	if narrowable(basis) {
 		if r := holds(basis, p, millis(now)); r != Allowed {
 			return Grant{}, r
@@ -187,7 +198,7 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 	if g.doubt.Load() {
 		return Grant{}, DeniedClosed
 	}
-	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, child: p.Child, last: p.Last, version: version, until: millis(now.Add(GrantLife))}
+	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, child: p.Child, last: p.Last, version: version, until: millis(now.Add(GrantLife)), stops: stops}
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
 	if p.State == Given && narrowable(basis) {
@@ -195,6 +206,9 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 		if p.Until != 0 {
 			grant.until = min(grant.until, p.Until)
 		}
+	}
+	if linked != nil {
+		return g.strict(grant, linked, basis, millis(now))
 	}
 	return grant, Allowed
 }
@@ -220,7 +234,7 @@ func (g *Gate) Release(grant Grant, now time.Time) Reason {
 	if !g.book.unchanged(&grant) {
 		return DeniedChanged
 	}
-	return Allowed
+	return g.unstopped(&grant)
 }
 
 // Admission says for which purposes a new piece of data about a person may be
@@ -240,13 +254,26 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 	if !g.open.Load() || t.IsZero() {
 		return a
 	}
-	at, ms := millis(moment), millis(now)
+	a, linked := g.admitOwn(t, millis(moment), millis(now))
+	if linked {
+		a.Holds &^= g.book.narrowed(t, millis(now), nil)
+	}
+	if stops := g.book.stops.now.Load(); stops != nil {
+		a.Holds &^= stops.purposes
+	}
+	return a
+}
+
+// admitOwn is Admit by the token's own choices. It reports whether others count
+// too.
+func (g *Gate) admitOwn(t identity.Token, at, ms int64) (a Admission, linked bool) {
 	s := g.book.shard(t)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var presents []Present
 	if place := s.find(&t); place != 0 {
 		a.Sequence, presents = s.head(place).sequence, s.choices(place)
+		linked = s.head(place).version&linkedBit != 0
 	}
 	for i, basis := range g.bases {
 		var p Present
@@ -258,7 +285,7 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 		}
 		a.Holds = a.Holds.With(declare.PurposeIndex(i))
 	}
-	return a
+	return a, linked
 }
 
 // admits returns the time from which a consent admits what happened, in Unix
@@ -315,11 +342,15 @@ func keeps(basis declare.Basis, p *Present, sequence uint64, now int64) bool {
 // a person now.
 func (g *Gate) Why(t identity.Token, now time.Time) []Reason {
 	out := make([]Reason, len(g.declaration.Purposes))
-	presents, _ := g.book.Presents(t)
+	presents, _ := g.book.Strict(t, now)
+	stops := g.book.stops.now.Load()
 	for i := range out {
 		out[i] = Allowed
 		if basis := g.bases[i]; narrowable(basis) {
 			out[i] = holds(basis, presents[i], millis(now))
+		}
+		if stops.denies(declare.PurposeIndex(i)) {
+			out[i] = DeniedStopped
 		}
 		if !g.open.Load() {
 			out[i] = DeniedClosed

@@ -44,7 +44,7 @@ type slot struct {
 type head struct {
 	token    identity.Token
 	sequence uint64 // of the newest record applied
-	version  uint64 // another one with every change of what is in force
+	version  uint64 // another one with every change of what is in force; its first bit tells who is linked
 }
 
 func tagOf(t *identity.Token) uint32 {
@@ -113,7 +113,7 @@ func (s *shard) person(t *identity.Token) (*head, []Present) {
 // person who was forgotten and came back is not taken for unchanged.
 func (s *shard) touch(h *head) {
 	s.versions++
-	h.version = s.versions
+	h.version = s.versions | h.version&linkedBit
 }
 
 // add gives a place to a person who has none yet.

@@ -46,6 +46,15 @@ func (t Token) String() string { return hex.EncodeToString(t[:]) }
 // where a person must be told apart from others but not be looked up.
 func (t Token) Short() string { return hex.EncodeToString(t[:4]) }
 
+// MarshalText writes t as String does.
+func (t Token) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (t *Token) UnmarshalText(text []byte) (err error) {
+	*t, err = ParseToken(string(text))
+	return err
+}
+
 // ParseToken reads what [Token.String] wrote.
 func ParseToken(s string) (Token, error) {
 	var t Token

@@ -179,7 +179,7 @@ func Cut(d *declare.Declaration, g consent.Grant, shelves []Shelf) View {
 			t := &s.Part.Traits[i]
 			// The declaration may have taken the field out of the purpose since
 			// it was kept; its old class may live on through other fields.
-			if f, ok := d.FieldByID(t.Field); !ok || !g.Class(f.Class) {
+			if f, ok := d.FieldByID(t.Field); !ok || !g.Class(f.Class) || g.Hides(t.Field) {
 				continue
 			}
 			if g.Covers(s.Class, t.Stamp.Mask, t.Stamp.Choice, t.At) {

@@ -427,3 +427,42 @@ func TestCategoriesOfAView(t *testing.T) {
 		t.Errorf("another purpose sees %q", got)
 	}
 }
+
+// Merge shows what two views show, of a trait the newer value, and changes neither.
+func TestMerge(t *testing.T) {
+	d := parse(t, shop)
+	g := grants(t, d)["taste"]
+	size := field(t, d, "", "size")
+	view := func(item, value string, at int64) View {
+		stamp := Stamp{Mask: 0xffff, Choice: 5}
+		p := Part{Traits: []Trait{{Field: size.ID, At: at, Value: text(value), Stamp: stamp}}}
+		p.Interactions = []Interaction{{At: at, Item: item, Action: declare.View, Quantity: 1, Stamp: stamp}}
+		return Cut(d, g, []Shelf{{Class: size.Class, Part: &p}})
+	}
+	at := noon.UnixMilli()
+	a, b := view("a", "S", at+2), view("b", "M", at+1)
+	for _, m := range []View{Merge(a, b), Merge(b, a)} {
+		if v, _ := m.Trait("size"); v.Text != "S" || len(m.Interactions()) != 2 || m.Grant() != g {
+			t.Errorf("%v, %v", v, m.Interactions())
+		}
+	}
+	if v, _ := b.Trait("size"); v.Text != "M" || len(b.Interactions()) != 1 {
+		t.Error("a view was changed")
+	}
+}
+
+// A stopped attribute is not shown.
+func TestCutStopped(t *testing.T) {
+	d := parse(t, shop)
+	book := consent.NewBook(d, consent.AnyNotice)
+	gate := consent.NewGate(d, book)
+	gate.Open()
+	book.Apply(consent.Record{Token: consent.StopsToken, Sequence: 1, Stop: &consent.Stop{Kind: consent.StopAttribute, Name: "country"}})
+	orders, _ := d.Purpose("orders")
+	g, _ := gate.Ask(ann, orders, noon)
+	country := field(t, d, "", "country")
+	p := Part{Traits: []Trait{{Field: country.ID, At: 1, Value: text("DE"), Stamp: Stamp{Mask: 0xffff}}}}
+	if v := Cut(d, g, []Shelf{{Class: country.Class, Part: &p}}); v.Traits() != 0 {
+		t.Error("a stopped attribute is shown")
+	}
+}

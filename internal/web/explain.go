@@ -122,10 +122,11 @@ var reasons = map[string][2]string{
 	consent.DeniedObjected.Code():       {"you objected", "they objected"},
 	consent.DeniedChanged.Code():        {"your choice changed while the answer was made", "their choice changed while the answer was made"},
 	consent.DeniedStale.Code():          both("the permission ran out before the answer could leave"),
-	consent.DeniedClosed.Code():         both("the gate is closed while the server starts or stops"),
+	consent.DeniedClosed.Code():         both("the gate is closed while the server starts, stops or is in doubt"),
 	consent.DeniedBefore.Code():         {"the data is older than your consent", "the data is older than their consent"},
 	consent.DeniedNoticeChanged.Code():  {"more is done today than you agreed to, so you must be asked again", "more is done today than they agreed to, so they must be asked again"},
 	consent.DeniedUnknownNotice.Code():  {"nobody can say what you agreed to, so you must be asked again", "nobody can say what they agreed to, so they must be asked again"},
+	consent.DeniedStopped.Code():        both("whoever runs this server stopped it for everyone"),
 	consent.DeniedUnsigned.Code():       {"your consent came without your own signature, which this purpose needs", "their consent came without their own signature, which this purpose needs"},
 	consent.DeniedGuardian.Code():       {"you are known as a child, and no guardian has consented", "they are known as a child, and no guardian has consented"},
 }

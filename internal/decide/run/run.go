@@ -55,6 +55,8 @@ type Subject struct {
 	Token identity.Token
 	// Proof is how the speaker proved to speak for them.
 	Proof identity.Proof
+	// Source is who asks, by the name of the API key.
+	Source string
 }
 
 // Activity is what happened, without values, for whoever watches.
@@ -163,9 +165,10 @@ func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
 	}
 	grant, reason := t.permission()
 	var view profile.View
+	var others []consent.Grant
 	if grant.Valid() {
 		var err error
-		if view, err = r.Views.View(ctx, grant); errors.Is(err, vault.ErrNoGrant) {
+		if view, others, err = t.view(ctx, grant); errors.Is(err, vault.ErrNoGrant) {
 			// The choice changed, or the grant ran out, between the two.
 			t.changed = consent.DeniedChanged
 			return decide.Answer{}, false, nil
@@ -188,7 +191,7 @@ func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
 	}
 	// From here nothing waits: what the gate allows is what leaves.
 	if grant.Valid() {
-		if why := r.Gate.Release(grant, r.Now()); why != consent.Allowed {
+		if why := t.release(grant, others); why != consent.Allowed {
 			keep(false)
 			t.changed, t.supersedes = why, ""
 			if answer.Receipt.Durable == "before" {
@@ -225,6 +228,8 @@ func (t *try) permission() (consent.Grant, consent.Reason) {
 	switch {
 	case !t.who.Named:
 		return consent.Grant{}, consent.DeniedNobody
+	case t.runner.Gate.Stops(t.who.Source):
+		return consent.Grant{}, consent.DeniedStopped
 	case t.who.Proof == identity.Unproven:
 		return consent.Grant{}, consent.DeniedUnproven
 	case !t.who.Known:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,9 @@ type house struct {
 	d       *declare.Declaration
 	gate    *consent.Gate
 	choices *choices.Choices
+	book    *consent.Book
+	keys    *vault.Keys
+	state   *vault.Vault
 	journal *run.Journal
 	runner  *run.Runner
 	token   identity.Token
@@ -111,10 +115,10 @@ func newHouse(t *testing.T, receipt string) *house {
 	must(t, err)
 	h.log = &slowLog{Log: log}
 	book := consent.NewBook(d, consent.AnyNotice)
-	h.gate = consent.NewGate(d, book)
+	h.gate, h.book, h.keys = consent.NewGate(d, book), book, keys
 	state, err := vault.Open(dir+"/state", d, keys, h.gate, time.Now)
 	must(t, err)
-	h.choices = choices.New(d, keys, log, book, state, time.Now)
+	h.choices, h.state = choices.New(d, keys, log, book, state, time.Now), state
 	h.gate.Open()
 	h.journal = run.NewJournal(h.log, state, keys, make([]byte, 32), time.Now, slog.New(slog.DiscardHandler))
 	h.runner, err = run.New(run.Config{Declaration: d, Gate: h.gate, Views: state, Engines: []decide.Engine{h}, Journal: h.journal, Now: time.Now})
@@ -154,6 +158,25 @@ func (h *house) ask() decide.Answer {
 	a, err := h.runner.Decide(h.t.Context(), h.subject(), decide.Ask{Purpose: "personalization", N: 1})
 	must(h.t, err)
 	return a
+}
+
+// folded waits until all that is in the log was folded.
+func (h *house) folded() {
+	h.t.Helper()
+	ends, err := h.log.Ends(h.t.Context())
+	must(h.t, err)
+	for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		behind := false
+		for i, applied := range h.state.Applied()[:len(ends)] {
+			behind = behind || applied < ends[i]
+		}
+		if !behind {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatal("the fold does not follow")
+		}
+	}
 }
 
 func (h *house) subject() run.Subject {
