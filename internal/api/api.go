@@ -106,6 +106,9 @@ type Config struct {
 	Metrics *prometheus.Registry
 	Logger  *slog.Logger
 
+	// Pages are what people see in a browser, by pattern. Optional.
+	Pages map[string]http.Handler
+
 	Now     func() time.Time // optional: time.Now
 	Timeout time.Duration    // optional: how long a request may take, 10 s
 	// VisitorRate is how many visitor tokens a source may get a second, and
@@ -176,6 +179,9 @@ func New(c Config) (http.Handler, error) {
 		metrics.ServeHTTP(x, r)
 	})
 	s.handle("/", s.other)
+	for pattern, page := range s.Pages {
+		s.mux.Handle(pattern, page)
+	}
 	return s.mux, nil
 }
 
