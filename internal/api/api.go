@@ -159,6 +159,7 @@ func New(c Config) (http.Handler, error) {
 	api := humago.New(humaMux{s}, s.humaConfig())
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
+	s.registerErase(api)
 	s.registerVisitor(api)
 	s.registerDebug(api)
 	s.registerCatalog(api)

@@ -10,6 +10,7 @@ import (
 	"accord/internal/consent"
 	"accord/internal/decide"
 	"accord/internal/decide/run"
+	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -47,6 +48,9 @@ type Choices interface {
 	Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error)
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
+	// Erase destroys what is kept about a person and forgets the lookup. It returns
+	// the purposes for which a law obliges to keep something.
+	Erase(ctx context.Context, t identity.Token, l identity.Lookup, proof string) ([]declare.PurposeID, error)
 }
 
 // Collector takes events. *collect.Collector does.

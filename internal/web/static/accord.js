@@ -34,7 +34,7 @@
 
   // ---- what the browser keeps ------------------------------------------------
 
-  function blank() { return { visitor: "", refused: "", queue: [], receipts: [] }; }
+  function blank() { return { visitor: "", refused: "", queue: [], receipts: [], answered: 0 }; }
 
   // Storage may be forbidden; then the page remembers until it is left.
   function load() {
@@ -153,6 +153,7 @@
       // A clock that is wrong must not keep anybody from choosing: the record then
       // says that it is not signed.
       if (!signature || !["bad_signature", "unknown_field"].includes(e.code)) throw e;
+      if (e.code === "unknown_field") delete body.evidence;
       await call("PUT", "/v1/consent", body);
     }
     memory.refused = "";
@@ -274,6 +275,7 @@
     });
     if (answer.receipt.durable !== "no") {
       memory.receipts = [answer.receipt.id, ...memory.receipts].slice(0, MAX_RECEIPTS);
+      memory.answered = Date.now();
       save();
     }
     return answer;
@@ -294,16 +296,16 @@
   }
 
   // signOut unlinks, and forgets the visitor too: whoever uses the browser next is
-  // somebody else, and is asked anew.
+  // somebody else, and is asked anew. It forgets also where the server cannot be
+  // asked, and then says so.
   async function signOut() {
     await ready;
     await flush();
-    try {
-      if (visitorID() && userID()) await call("POST", "/v1/unlink", { anonymous_id: visitorID(), user_id: userID() });
-    } finally {
-      await forget();
-    }
+    const two = { anonymous_id: visitorID(), user_id: userID() };
+    const fault = two.anonymous_id && two.user_id && await call("POST", "/v1/unlink", two).then(() => null, (e) => e);
+    await forget();
     if (config.banner && open()) ask();
+    if (fault) throw fault;
   }
 
   async function forget() {
@@ -317,7 +319,7 @@
 
   async function me() {
     await ready;
-    const session = { key: config.key, visitor: memory.visitor, shop: config.shopToken, receipts: memory.receipts.join(",") };
+    const session = { key: config.key, visitor: memory.visitor, shop: config.shopToken, receipts: memory.receipts.join(","), answered: memory.answered };
     return config.url + "/me?language=" + notice.language + "#" + new URLSearchParams(Object.entries(session).filter(([, v]) => v));
   }
 

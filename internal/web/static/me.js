@@ -84,7 +84,10 @@
       el("span", { class: "note" }, " (" + [w.methods[c.method] || c.method, c.signed ? w.me.signed : w.me.unsigned, c.late && w.me.late].filter(Boolean).join("; ") + ")"))), w.me.historyNone);
   }
 
+  const settled = 1500; // ms until the server can read back the receipt of an answer
+
   async function receipts() {
+    await new Promise((resolve) => setTimeout(resolve, Number(session.answered || 0) + settled - Date.now()));
     const ids = (session.receipts || "").split(",").filter(Boolean);
     const found = await Promise.all(ids.map((id) => accord.call("GET", "/v1/receipts/" + encodeURIComponent(id)).catch(() => null)));
     list("receipts", found.filter(Boolean).map((r) => el("li", {},
