@@ -31,6 +31,11 @@
 
   let w, reading;
   const date = (t) => new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" }).format(new Date(t));
+  // period says a length of time such as "13 months" in the page's language.
+  function period(text) {
+    const [n, unit] = text.split(" ");
+    return new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: unit.replace(/s$/, ""), unitDisplay: "long" }).format(n);
+  }
   const time = (t) => el("time", { datetime: t }, date(t));
   const title = (id) => accord.purposes().find((p) => p.id === id)?.title || id;
   const say = (text) => { one("[data-said]").textContent = text; };
@@ -47,7 +52,8 @@
   }
 
   function choices() {
-    list("choices", accord.purposes().map((p) => {
+    const ordered = [...accord.purposes()].sort((a, b) => b.choosable - a.choosable);
+    list("choices", ordered.map((p) => {
       const id = "p-" + p.id;
       const knob = p.choosable && accord.person()
         ? el("button", { type: "button", class: "switch", role: "switch", id: "b-" + p.id, "aria-checked": String(p.holds), "aria-labelledby": id, "aria-describedby": "t-" + p.id },
@@ -72,7 +78,7 @@
     for (const f of accord.declaration().fields) {
       const now = f.purposes.filter((id) => accord.purposes().some((p) => p.id === id && p.holds));
       if (now.length === 0 || !accord.person()) continue;
-      lines.set(f.text || f.path, el("li", {}, el("strong", {}, f.text || f.path), ", " + fill(w.me.kept, { time: f.retention }) + ". ",
+      lines.set(f.text || f.path, el("li", {}, el("strong", {}, f.text || f.path), ", " + fill(w.me.kept, { time: period(f.retention) }) + ". ",
         el("span", { class: "note" }, fill(w.me.for, { purposes: now.map(title).join(", ") }))));
     }
     list("held", [...lines.values()], w.me.heldNone);
@@ -93,7 +99,7 @@
     list("receipts", found.filter(Boolean).map((r) => el("li", {},
       el("p", {}, time(r.time), ": ", el("strong", {}, r.personal ? w.me.personal : w.me.general)),
       el("p", {}, r.used.length ? fill(w.me.used, { what: r.used.map((u) => (w.kinds[u.kind] || u.kind) + ": " + u.count).join(", ") }) : w.me.usedNone),
-      el("p", { class: "note" }, fill(w.me.why, { why: w.reasons[r.decision] || r.why }), " ", el("code", {}, r.id)))), w.me.receiptsNone);
+      el("p", { class: "note" }, fill(w.me.why, { why: r.decision === "allowed" && !r.personal ? w.me.nothing : w.reasons[r.decision] || r.why }), " ", el("code", {}, r.id)))), w.me.receiptsNone);
   }
 
   // ---- what can be done ---------------------------------------------------------
@@ -148,7 +154,7 @@
     one("main").hidden = false;
     await receipts();
   } catch (e) {
-    fail(document.body.dataset.fault);
+    fail(document.body.dataset.sorry);
     throw e;
   }
 })();
