@@ -344,7 +344,9 @@
     input:checked { background: var(--accord-accent, #0b6e7f); }
     input:checked::after { left: 23px; }
     summary { cursor: pointer; color: #46525e; min-height: 24px; }
-    details p { color: #46525e; margin: 4px 0; }
+    details p, details li { color: #46525e; margin: 4px 0; }
+    details ul { list-style: disc; padding-left: 20px; margin: 0; }
+    details li { padding: 0; border: 0; }
     .row { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; }
     button { flex: 1 1 0; min-width: 150px; min-height: 46px; padding: 8px 16px; border-radius: 9px; cursor: pointer; font: inherit; font-weight: 600;
       border: 2px solid var(--accord-accent, #0b6e7f); background: var(--accord-accent, #0b6e7f); color: #fff; }
@@ -357,7 +359,7 @@
     @media (prefers-color-scheme: dark) {
       section { background: #1a212a; color: #e7ecf1; border-color: #3a4753; }
       li { border-color: #2e3946; }
-      summary, details p, .note { color: #b4c0cb; }
+      summary, details p, details li, .note { color: #b4c0cb; }
       button.quiet { background: #1a212a; color: #8fdbe8; border-color: #8fdbe8; }
       :focus-visible { outline-color: #fff; }
       .fault { color: #fdba8c; }
@@ -370,6 +372,11 @@
     e.append(...children);
     return e;
   }
+
+  // more is the second layer of a purpose's text, behind a touch.
+  const more = (p) => p.detail.length === 0 ? "" : el("details", {}, el("summary", {}, words.banner.more), ...p.detail.map((d) => el("div", {},
+    el("p", {}, el("strong", {}, d.title), d.text ? " " + d.text : ""),
+    d.items?.length ? el("ul", {}, ...d.items.map((i) => el("li", {}, i))) : "")));
 
   let host;
   function panel() {
@@ -417,7 +424,7 @@
       return el("li", {},
         el("label", {}, p.title, boxes[p.id]),
         el("p", { id: "s-" + p.id }, p.sentence),
-        p.detail.length ? el("details", {}, el("summary", {}, b.more), ...p.detail.map((t) => el("p", {}, t))) : "");
+        more(p));
     };
     const heading = el("h2", { id: "h", tabindex: "-1" }, b.title.replace("{shop}", declaration.controllers[0].name));
     root.replaceChildren(el("section", { role: "dialog", "aria-modal": "false", "aria-labelledby": "h", lang: words.language },
@@ -479,6 +486,6 @@
   window.accord = {
     init, ask, choose, consent: holds, track, decide, identify, signOut, me,
     // For the person's own page.
-    person, purposes: () => purposes, history: () => history, linked: () => linked, call, forget, declaration: () => declaration, words: () => words,
+    person, purposes: () => purposes, history: () => history, linked: () => linked, call, forget, more, words: () => words,
   };
 })();

@@ -31,11 +31,6 @@
 
   let w, reading;
   const date = (t) => new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" }).format(new Date(t));
-  // period says a length of time such as "13 months" in the page's language.
-  function period(text) {
-    const [n, unit] = text.split(" ");
-    return new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: unit.replace(/s$/, ""), unitDisplay: "long" }).format(n);
-  }
   const time = (t) => el("time", { datetime: t }, date(t));
   const title = (id) => accord.purposes().find((p) => p.id === id)?.title || id;
   const say = (text) => { one("[data-said]").textContent = text; };
@@ -64,7 +59,7 @@
         el("div", { class: "head" }, el("h3", { id }, p.title), knob),
         el("p", { id: "t-" + p.id }, p.sentence),
         p.choosable ? el("p", { class: "note" }, standing(p)) : el("p", { class: "note" }, fill(w.me.fixed, { why: w.me[p.basis] || p.basis })),
-        p.detail.length ? el("details", {}, el("summary", {}, w.me.more), ...p.detail.map((t) => el("p", {}, t))) : "");
+        accord.more(p));
     }));
   }
 
@@ -73,15 +68,13 @@
     return (p.holds || p.state !== "given" ? w.states[p.state] : w.reasons[p.reason] || p.why) + (p.since ? ", " + date(p.since) : "");
   }
 
+  // What is used for what holds; what serves several purposes is one line.
   function held() {
-    const lines = new Map(); // by text: the same field of several events is one line
-    for (const f of accord.declaration().fields) {
-      const now = f.purposes.filter((id) => accord.purposes().some((p) => p.id === id && p.holds));
-      if (now.length === 0 || !accord.person()) continue;
-      lines.set(f.text || f.path, el("li", {}, el("strong", {}, f.text || f.path), ", " + fill(w.me.kept, { time: period(f.retention) }) + ". ",
-        el("span", { class: "note" }, fill(w.me.for, { purposes: now.map(title).join(", ") }))));
+    const lines = new Map();
+    for (const p of accord.person() ? accord.purposes().filter((p) => p.holds) : []) {
+      for (const item of p.detail.find((d) => d.about === "used")?.items || []) lines.set(item, [...lines.get(item) || [], p.title]);
     }
-    list("held", [...lines.values()], w.me.heldNone);
+    list("held", [...lines].map(([item, titles]) => el("li", {}, item, " ", el("span", { class: "note" }, fill(w.me.for, { purposes: titles.join(", ") })))), w.me.heldNone);
   }
 
   function past() {
