@@ -59,10 +59,10 @@
     } catch { return ""; }
   }
 
-  function person() {
-    if (userID()) return { user_id: userID() };
-    return visitorID() ? { anonymous_id: visitorID() } : null;
-  }
+  // people are the customer and the visitor, as far as they are known here; person
+  // is the one whose choices count.
+  const people = () => [userID() && { user_id: userID() }, visitorID() && { anonymous_id: visitorID() }].filter(Boolean);
+  const person = () => people()[0] || null;
 
   let becoming;
   async function somebody() {
@@ -486,6 +486,6 @@
   window.accord = {
     init, ask, choose, consent: holds, track, decide, identify, signOut, me,
     // For the person's own page.
-    person, purposes: () => purposes, history: () => history, linked: () => linked, call, forget, more, words: () => words,
+    person, people, purposes: () => purposes, history: () => history, linked: () => linked, call, forget, more, words: () => words,
   };
 })();

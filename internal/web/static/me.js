@@ -121,7 +121,7 @@
   async function erase() {
     fail("");
     try {
-      await accord.call("POST", "/v1/erase", { person: accord.person() });
+      for (const person of accord.people()) await accord.call("POST", "/v1/erase", { person });
       await accord.forget();
       session.receipts = "";
       sessionStorage.setItem("me", JSON.stringify({ key: session.key }));
