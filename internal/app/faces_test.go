@@ -179,6 +179,9 @@ func refuse(v visit) {
 	if v.text(`String(`+bannerDown+`)`) != "true" || v.text(`String(accord.person())`) != "null" {
 		v.Error("after a refusal the next page asks again, or makes an id")
 	}
+	if sent := v.text(`performance.getEntriesByType("resource").map((e) => e.name).filter((n) => /batch|visitor/.test(n)).join()`); sent != "" {
+		v.Errorf("after a refusal the page sent %s", sent)
+	}
 	v.touch(`document.querySelector("[data-ask]")`)
 	v.until(button("accept") + ` != null`) // and one touch takes it back
 }
@@ -195,6 +198,21 @@ func withdraw(v visit) {
 	v.picture("shop")
 	if why := v.text(`document.querySelector("[data-you]").innerText`); !strings.Contains(why, "because of what you looked at") {
 		v.Errorf("the personal row says %q", why)
+	}
+
+	// An event leaves with what may be kept and with nothing else.
+	sent := v.text(`(async () => {
+		const send = fetch;
+		let body = "nothing";
+		window.fetch = (to, how) => { if (to.endsWith("/v1/batch")) body = how.body; return send(to, how); };
+		await accord.track("Product Viewed", { product_id: "P-sent", mood: "sad" });
+		await accord.track("Mood Changed", { mood: "sad" });
+		await accord.decide();
+		window.fetch = send;
+		return body;
+	})()`)
+	if !strings.Contains(sent, "P-sent") || strings.Contains(sent, "sad") {
+		v.Errorf("what was sent is %s", sent)
 	}
 
 	v.touch(`document.querySelector("[data-me]")`)
