@@ -25,7 +25,7 @@ func (c *Choices) Erase(ctx context.Context, t identity.Token, l identity.Lookup
 	}
 	// Nobody who hangs up stops what was begun.
 	ctx = context.WithoutCancel(ctx)
-	if kept, err = c.obliterate(ctx, t); err != nil {
+	if _, err := c.obliterate(ctx, t); err != nil {
 		return nil, err
 	}
 	if err := c.keys.Forget(ctx, l); err != nil {

@@ -33,11 +33,12 @@
   async function row() {
     const mine = ++asked;
     const answer = await accord.decide({ n: 6, exclude: product ? [product] : [] }).catch(() => null);
-    if (mine !== asked || !answer) return; // a newer question is on its way, or the shop goes on without
+    if (mine !== asked || !answer) return true; // a newer question is on its way, or the shop goes on without
     one("[data-you]").replaceChildren(...answer.items.map(card));
     one("[data-badge]").textContent = answer.personal ? "Personal" : "The same for everybody";
     one("[data-badge]").classList.toggle("on", answer.personal);
     one("[data-why]").textContent = answer.receipt.otherwise || "";
+    return answer.personal;
   }
 
   document.addEventListener("accord:change", row);
@@ -80,6 +81,9 @@
   await accord.init({ url: location.origin, key, language, shopToken: signedIn?.token });
   if (product) {
     await accord.track("Product Viewed", { product_id: product });
-    row();
+    // What was just seen counts a moment after it was taken.
+    for (let wait = 100; accord.consent("personalization") && !await row() && wait < 3000; wait *= 2) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
   }
 })();
