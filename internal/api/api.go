@@ -1,7 +1,7 @@
 // Package api is the server's HTTP face.
 //
 // Two sorts of route stand on one net/http mux. Accord's own (decide, consent,
-// receipts, visitors, catalogue, debugger, declaration) are described by huma
+// preferences, receipts, visitors, catalogue, debugger, declaration) are described by huma
 // and refuse what they do not know. Segment's tracking routes take what
 // Segment's and RudderStack's clients really send, whatever its labels, and one
 // bad event never fails a batch. All are in the OpenAPI document at
@@ -48,7 +48,8 @@
 // is wrong with one event of many, with the events (accord_collect_total).
 //
 // Promises kept here: 1 (unproven, nobody widens a consent or gets a personal
-// answer), 3 in part (answers are never cached: Cache-Control: no-store), 5 (a
+// answer), 3 in part (answers are never cached: Cache-Control: no-store;
+// their state says what a page that keeps one must keep it under), 5 (a
 // 200 is sent after the log has it), 6 (the receipt leaves with the answer, byte
 // for byte as it was written down).
 //
@@ -71,6 +72,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"accord/internal/consent"
+	"accord/internal/decide/run"
 	"accord/internal/declare"
 	"accord/internal/identity"
 )
@@ -86,6 +88,7 @@ type Config struct {
 	Collector Collector
 	Decider   Decider
 	Receipts  Receipts
+	Views     run.Views
 	Choices   Choices
 	Catalog   Catalog // optional: without one, items have ids only
 
@@ -95,6 +98,9 @@ type Config struct {
 	// Probe checks the health by a real write. It is asked once a second at
 	// most.
 	Probe func(context.Context) error
+	// CaughtUp waits until all that was collected shows in answers. Optional: a told
+	// preference then counts a moment after its answer.
+	CaughtUp func(context.Context) error
 	// Busy tells the errors that mean "later": the log's queue is full.
 	Busy func(error) bool
 	// ModelsWithin is how long after a withdrawal of ModelsUnder, the purpose that
@@ -160,6 +166,7 @@ func New(c Config) (http.Handler, error) {
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
 	s.registerErase(api)
+	s.registerPreferences(api)
 	s.registerVisitor(api)
 	s.registerDebug(api)
 	s.registerCatalog(api)
@@ -191,7 +198,7 @@ func (s *server) complete() error {
 	for name, missing := range map[string]bool{
 		"Declaration": s.Declaration == nil, "Gate": s.Gate == nil, "Book": s.Book == nil, "Keys": s.Keys == nil,
 		"People": s.People == nil, "Collector": s.Collector == nil, "Decider": s.Decider == nil,
-		"Receipts": s.Receipts == nil, "Choices": s.Choices == nil, "Visitors": s.Visitors == nil,
+		"Receipts": s.Receipts == nil, "Choices": s.Choices == nil, "Views": s.Views == nil, "Visitors": s.Visitors == nil,
 		"Probe": s.Probe == nil, "Busy": s.Busy == nil, "Metrics": s.Metrics == nil, "Logger": s.Logger == nil,
 		"ModelsWithin": s.ModelsWithin <= 0,
 	} {

@@ -12,6 +12,7 @@ import (
 	"accord/internal/catalog"
 	"accord/internal/decide"
 	"accord/internal/decide/run"
+	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -32,7 +33,10 @@ type decideAnswer struct {
 	Personal bool             `json:"personal" doc:"Whether personal data changed the answer"`
 	Used     []decide.Use     `json:"used" doc:"What personal data was used"`
 	Refused  []decide.Refusal `json:"refused" doc:"What was not used and why"`
-	Receipt  decide.Receipt   `json:"receipt" doc:"Why the answer is what it is, as it was written down"`
+	// Obligations is empty where the purpose asks for nothing to be shown.
+	Obligations []declare.Obligation `json:"obligations" doc:"Texts that must be shown with the answer"`
+	State       string               `json:"state" example:"1204.ease-20261123T120000Z" doc:"The sequence of the person's newest choice and the model's version. Nothing on the way may cache an answer; a page that keeps one of its own keeps it under its question and this, and throws it away when PUT or GET /v1/consent tell of a higher sequence"`
+	Receipt     decide.Receipt       `json:"receipt" doc:"Why the answer is what it is, as it was written down"`
 }
 
 type decidedItem struct {
@@ -167,9 +171,27 @@ func (s *server) appendAnswer(b []byte, a *decide.Answer) []byte {
 		b = appendText(append(b, `,"why":`...), r.Why)
 		b = append(b, '}')
 	}
-	b = append(b, `],"receipt":`...)
+	b = append(b, `],"obligations":[`...)
+	for i, o := range a.Receipt.Obligations {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(append(b, `{"code":`...), o.Code)
+		b = appendText(append(b, `,"text":`...), o.Text)
+		b = append(b, '}')
+	}
+	b = appendState(append(b, `],"state":`...), a)
+	b = append(b, `,"receipt":`...)
 	b = append(b, a.ReceiptJSON...)
 	return append(b, '}', '\n')
+}
+
+// appendState writes what a kept answer stands on: "<sequence>.<model>".
+func appendState(b []byte, a *decide.Answer) []byte {
+	b = append(appendInt(append(b, '"'), int64(a.Sequence)), '.')
+	from := len(b)
+	b = appendText(b, a.Receipt.Model)
+	return append(b[:from], b[from+1:]...) // less the opening quote
 }
 
 // How many significant digits are worth their bytes.
@@ -195,6 +217,7 @@ func (s *server) appendItem(b []byte, item *decide.Item) []byte {
 		b = appendText(append(b, `{"code":`...), r.Code)
 		b = appendOptional(b, `,"item":`, r.Item)
 		b = appendOptional(b, `,"action":`, r.Action)
+		b = appendOptional(b, `,"category":`, r.Category)
 		b = appendNumber(append(b, `,"share":`...), r.Share, shareDigits)
 		b = append(b, '}')
 	}

@@ -47,7 +47,7 @@ func TestDecideByWhoSpeaks(t *testing.T) {
 		t.Run(try.name, func(t *testing.T) {
 			a := h.do("POST", "/v1/decide", ask(try.person), try.options...)
 			a.t = t
-			a.status(200).members("items", "personal", "used", "refused", "receipt")
+			a.status(200).members("items", "personal", "used", "refused", "obligations", "state", "receipt")
 			if a.json["personal"] != try.personal || a.text("receipt", "decision") != try.decision {
 				t.Errorf("personal=%v decision=%q: %s", a.json["personal"], a.text("receipt", "decision"), a.body)
 			}
@@ -114,6 +114,45 @@ func TestWithdrawalEndsPersonalAnswers(t *testing.T) {
 	a := h.do("POST", "/v1/decide", body, key(h.secret)).status(200).without("because_item")
 	if a.json["personal"] != false || a.text("receipt", "decision") != consent.DeniedWithdrawn.Code() {
 		t.Errorf("after the withdrawal: %s", a.body)
+	}
+}
+
+// TestStateOfAnAnswer: "a cached answer is keyed by the choice's sequence and the
+// model's version", so another choice is another state, and nobody's tells nothing.
+func TestStateOfAnAnswer(t *testing.T) {
+	h := newHouse(t)
+	anna := `{"person":{"user_id":"anna"},"choices":{"personalization":"`
+	for _, state := range []string{"given", "withdrawn", "given"} {
+		chosen := h.do("PUT", "/v1/consent", anna+state+`"}}`, key(h.secret)).status(200)
+		want := fmt.Sprintf("%v.test", chosen.json["sequence"])
+		if a := h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret)).status(200); a.text("state") != want || want == "0.test" {
+			t.Errorf("%s: the state is %q, want %q", state, a.text("state"), want)
+		}
+	}
+	for _, who := range []string{`{"user_id":"anna"}`, `{"user_id":"nobody-knows"}`} {
+		if a := h.do("POST", "/v1/decide", ask(who), key(h.write)).status(200); a.text("state") != "0.test" {
+			t.Errorf("unproven: the state is %q", a.text("state"))
+		}
+	}
+}
+
+// TestObligationsTravel: what the declaration says must be shown is in the answer
+// and in its receipt, personal or not.
+func TestObligationsTravel(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	for _, a := range []*answer{
+		h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret)),
+		h.do("POST", "/v1/decide", `{"n":3}`, key(h.write)),
+	} {
+		const want = `[map[code:human_contact text:Questions? "Ask" Anna: 030 123]]`
+		if a.status(200); fmt.Sprint(a.at("obligations")) != want || fmt.Sprint(a.at("receipt", "obligations")) != want {
+			t.Errorf("personal %v: %s", a.at("personal"), a.body)
+		}
+	}
+	a := h.do("POST", "/v1/decide", `{"n":3,"purpose":"told_preferences"}`, key(h.write)).status(200)
+	if _, there := a.json["receipt"].(map[string]any)["obligations"]; there || fmt.Sprint(a.at("obligations")) != "[]" {
+		t.Errorf("a purpose without obligations: %s", a.body)
 	}
 }
 

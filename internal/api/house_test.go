@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -99,7 +100,9 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	t.Helper()
 	h := &house{t: t, log: &lockedBuffer{}, engine: &engine{}, registry: prometheus.NewRegistry()}
 	dir := t.TempDir()
-	d, err := declare.Parse("accord.yaml", declare.Template("shop"))
+	const show = `receipt: after
+    show: [{code: human_contact, text: "Questions? \"Ask\" Anna: 030 123"}]`
+	d, err := declare.Parse("accord.yaml", []byte(strings.Replace(string(declare.Template("shop")), "receipt: after", show, 1)))
 	must(t, err)
 	h.access, err = auth.Open(filepath.Join(dir, "access.json"))
 	must(t, err)
@@ -147,7 +150,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	collector := collect.New(collect.Config{Declaration: d, Gate: h.gate, Book: h.book, Keys: h.keys, Log: log, State: state, Choices: h.choices, Now: time.Now})
 	h.config = Config{
 		Declaration: d, Gate: h.gate, Book: h.book, Keys: h.access, People: h.keys, Collector: &sink{Collector: collector},
-		Decider: runner, Receipts: journal, Choices: h.choices, Catalog: products, Visitors: h.visitors, Shop: shop,
+		Decider: runner, Receipts: journal, Views: state, CaughtUp: func(ctx context.Context) error { return caughtUp(ctx, log, state) }, Choices: h.choices, Catalog: products, Visitors: h.visitors, Shop: shop,
 		Probe: log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
 		ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
@@ -161,6 +164,16 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	h.http.Start()
 	t.Cleanup(h.http.Close)
 	return h
+}
+
+// caughtUp waits until all that is in the log was folded.
+func caughtUp(ctx context.Context, log *eventlog.Log, state *vault.Vault) error {
+	ends, err := log.Ends(ctx)
+	for err == nil && slices.Compare(state.Applied(), ends) < 0 { // one stream
+		err = ctx.Err()
+		runtime.Gosched()
+	}
+	return err
 }
 
 func shopKeys(t *testing.T) (*identity.ShopKeys, ed25519.PrivateKey) {

@@ -104,6 +104,8 @@ type purposeBody struct {
 	Choosable  bool     `json:"choosable" doc:"Whether a person's choice decides it"`
 	Valid      string   `json:"valid,omitempty" doc:"How long a consent lasts; absent: until withdrawn" example:"24 months"`
 	Categories []string `json:"categories" doc:"The names under which consent managers know it"`
+	// Show is absent where nothing must be shown.
+	Show []declare.Obligation `json:"show,omitempty" doc:"Texts that are shown with every answer for it"`
 }
 
 type identifierBody struct {
@@ -148,7 +150,7 @@ func declaration(d *declare.Declaration) declarationBody {
 		p := &d.Purposes[i]
 		b := purposeBody{
 			ID: string(p.ID), Basis: p.Basis.String(), Text: p.Text, Categories: append([]string{}, p.Categories...),
-			Choosable: p.Basis != declare.Contract && p.Basis != declare.LegalObligation,
+			Show: p.Show, Choosable: p.Basis != declare.Contract && p.Basis != declare.LegalObligation,
 		}
 		if !p.Valid.IsZero() {
 			b.Valid = p.Valid.String()

@@ -39,6 +39,8 @@ type crash struct {
 	t    *testing.T
 	data string
 	key  string
+	// shopToken, if set, proves who asks.
+	shopToken string
 
 	mu    sync.Mutex
 	acked map[string]string // item (one an event) → user; guarded by mu
@@ -98,6 +100,9 @@ func (c *crash) ask(ctx context.Context, method, url string, body, out any) erro
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
+	if c.shopToken != "" {
+		req.Header.Set("Accord-Shop-Token", c.shopToken)
+	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -22,6 +22,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -93,6 +94,7 @@ type House struct {
 	runner    *run.Runner
 	visitors  *identity.Visitors
 	shop      *identity.ShopKeys
+	keySet    *keySet // nil where the declaration names none
 	learner   *learner
 	metrics   *prometheus.Registry // of the newest handler
 
@@ -160,6 +162,9 @@ func (h *House) openFiles() (err error) {
 	}
 	if h.shop, err = identity.ParseShopKeys(h.declaration.ShopKeys); err != nil {
 		return fmt.Errorf("the declaration's shop_keys: %w", err)
+	}
+	if where := h.declaration.ShopJWKS; where != "" {
+		h.keySet = newKeySet(where, cmp.Or(h.config.Config, h.directory.file("accord.yaml")), h.shop, h.logger)
 	}
 	if h.access, err = auth.Open(h.directory.file("access.json")); err != nil {
 		return err
@@ -300,6 +305,7 @@ func (h *House) openActs(ctx context.Context) error {
 	}
 	h.visitors = identity.NewVisitors(visitorKey)
 	h.engine = recommend.New(h.mayShow)
+	h.engine.SetCategories(h.category)
 	h.showCatalog()
 	h.journal = run.NewJournal(h.log, h.vault, h.keys, receiptKey, h.clock.Now, h.logger)
 	h.runner, err = run.New(run.Config{
@@ -324,6 +330,12 @@ func (h *House) newCollector(state collect.State) *collect.Collector {
 // mayShow tells whether a product may be answered. Without a catalogue there is
 // nothing to check against, and a shop that only sends events gets ids.
 func (h *House) mayShow(id string) bool { return h.catalog.Len() == 0 || h.catalog.Sellable(id) }
+
+// category returns a product's category in the catalogue, "" where there is none.
+func (h *House) category(id string) string {
+	p, _ := h.catalog.Get(id)
+	return p.Category
+}
 
 // showCatalog lets the engine answer in the catalogue's order, first what is in
 // stock, while nothing was learnt.
@@ -421,6 +433,9 @@ func (h *House) Close() error {
 }
 
 func (h *House) closeAll() (err error) {
+	if h.keySet != nil {
+		h.keySet.close()
+	}
 	if h.learner != nil {
 		h.learner.close()
 	}

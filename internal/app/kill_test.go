@@ -495,7 +495,8 @@ func (k *killing) verifyLog(h *House) (records, pieces int) {
 	return records, len(found)
 }
 
-// expected are the classes of a message of somebody who chose nothing.
+// expected are the classes of a message of somebody who chose nothing: not those
+// that rest on consents alone.
 func (k *killing) expected(h *House, m message) []declare.ClassID {
 	fields := h.declaration.Attributes
 	if m.event != "" {
@@ -507,7 +508,11 @@ func (k *killing) expected(h *House, m message) []declare.ClassID {
 	}
 	classes := map[declare.ClassID]bool{}
 	for i := range fields {
-		classes[fields[i].Class.ID] = true
+		for p := range h.declaration.Purposes {
+			if fields[i].Class.Purposes.Has(declare.PurposeIndex(p)) && h.declaration.Purposes[p].Basis != declare.Consent {
+				classes[fields[i].Class.ID] = true
+			}
+		}
 	}
 	return slices.Sorted(maps.Keys(classes))
 }

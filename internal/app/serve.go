@@ -123,6 +123,9 @@ func serveProfiler(listen string) (end func(), err error) {
 // it answered without end (live feeds) is ended by feeds when it stops; all other
 // requests under way are answered.
 func (h *House) serve(ctx context.Context, o ServeOptions, listener net.Listener, handler http.Handler, talk io.Writer, feeds ...func()) error {
+	if h.keySet != nil {
+		h.keySet.run()
+	}
 	server := api.Server(handler, h.metrics, h.logger)
 	for _, end := range feeds {
 		server.RegisterOnShutdown(end)
@@ -161,7 +164,7 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 	h.observe(h.metrics)
 	return api.New(api.Config{
 		Declaration: h.declaration, Gate: h.gate, Book: h.book,
-		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal,
+		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal, Views: h.vault, CaughtUp: h.CatchUp,
 		Choices: h.choices, Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.probe, Busy: busy, Pages: web.Faces(h.logger),
 		ModelsWithin: h.learner.within(), ModelsUnder: trainingPurpose, Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,

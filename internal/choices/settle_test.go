@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,14 +216,21 @@ func TestHeard(t *testing.T) {
 type memory struct {
 	Keys
 	Log
+	mu     sync.Mutex // guards the fields below
 	living []declare.ClassID
 	looks  int
 	broken bool
 }
 
-func (m *memory) Classes(identity.Token) ([]declare.ClassID, error) { return m.living, nil }
+func (m *memory) Classes(identity.Token) ([]declare.ClassID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.living), nil
+}
 
 func (m *memory) Destroy(_ context.Context, _ identity.Token, classes ...declare.ClassID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.broken {
 		return errBroken
 	}
@@ -231,8 +239,16 @@ func (m *memory) Destroy(_ context.Context, _ identity.Token, classes ...declare
 }
 
 func (m *memory) Choices(context.Context, uint64, func(event.ChoiceMessage) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.looks++
 	return nil
+}
+
+func (m *memory) breaks(yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken = yes
 }
 
 func (*memory) Drop(identity.Token, declare.ClassID) error { return nil }
@@ -258,15 +274,17 @@ func TestRun(t *testing.T) {
 			t.Helper()
 			time.Sleep(time.Until(start.Add(after + time.Second)))
 			synctest.Wait()
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			if m.looks != looks || len(m.living) != living {
 				t.Errorf("after %v: looked %d times, %d keys live", after, m.looks, len(m.living))
 			}
 		}
 		at(0, 1, 1)
 		at(passEvery, 2, 1)
-		m.broken = true
+		m.breaks(true)
 		at(2*passEvery, 3, 1)
-		m.broken = false
+		m.breaks(false)
 		at(2*passEvery+passAgain, 4, 0)
 		at(3*passEvery, 4, 0)
 		at(3*passEvery+passAgain, 5, 0)

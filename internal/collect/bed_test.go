@@ -40,6 +40,7 @@ identifiers:
   anonymous_id: {category: device, purposes: [orders, personalization, model_training, stats], retention: 6 years, text: Your browser.}
 attributes:
   email: {type: string, category: contact, purposes: [orders], retention: 24 months}
+  likes: {type: categories, category: taste, purposes: [personalization], retention: 24 months}
   size: {type: integer, category: taste, purposes: [personalization], retention: 24 months}
 events:
   Product Viewed:

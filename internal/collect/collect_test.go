@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"accord/internal/consent"
+	"accord/internal/event"
 	"accord/internal/identity"
 )
 
@@ -129,6 +130,36 @@ func TestTypes(t *testing.T) {
 	}
 	if _, ok := b.find(identity.AnonymousID, "v-1"); ok {
 		t.Error("alias made a person")
+	}
+}
+
+// What a person tells is one value: the newest list takes the place of the one
+// before, an empty one of all, and a list with something wrong in it counts not at
+// all.
+func TestCategoriesAreOneValue(t *testing.T) {
+	b := newBed(t)
+	b.chooses(b.user("ada"), "personalization", consent.Given, b.clock.Now())
+	b.clock.pass(time.Second)
+	long := `"` + strings.Repeat("x", event.MaxCategory+1) + `"`
+	many := "[" + strings.Repeat(`"a",`, event.MaxCategories) + `"a"]`
+	r := b.send("batch", batchOf(
+		ev(`"type":"identify"`, ada, `"traits":{"likes":["Tea"," Kitchen > Mugs ","Tea"]}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":[]}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":"Tea"}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":["Tea",7]}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":["Tea",["Mugs"]]}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":["Tea",""]}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":["Tea\nMugs"]}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":[`+long+`]}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":`+many+`}`),
+		ev(`"type":"identify"`, ada, `"traits":{"likes":{"a":1}}`),
+	))
+	if r != (Result{Accepted: 10, Kept: 2, Dropped: 8}) {
+		t.Errorf("%+v", r)
+	}
+	same(t, "held", b.held(), []string{"likes#0=Tea\nKitchen > Mugs for personalization", "likes#0= for personalization"})
+	if n := b.Counts()["field:type"]; n != 8 {
+		t.Errorf("%d values of a wrong type", n)
 	}
 }
 

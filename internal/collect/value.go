@@ -162,6 +162,9 @@ func (b *batch) lose(m *message, path string, r Reason) {
 // whole number, since many shops count their products.
 func typed(t declare.Type, c *cursor) (v event.Value, ok bool) {
 	kind := c.kind()
+	if t == declare.Categories {
+		return categories(c)
+	}
 	if kind == '"' {
 		s, ok := c.text()
 		if !ok {
@@ -188,6 +191,28 @@ func typed(t declare.Type, c *cursor) (v event.Value, ok bool) {
 		return number(t, raw)
 	}
 	return v, false
+}
+
+// categories reads a list of the catalogue's categories. All of it counts or
+// none: half of what a person told would be something that they did not tell.
+func categories(c *cursor) (v event.Value, ok bool) {
+	if c.kind() != '[' {
+		c.skip()
+		return v, false
+	}
+	var list []string
+	ok = true
+	for c.enter(); c.more(']'); {
+		name, isText := c.text()
+		ok = ok && isText
+		if len(list) <= event.MaxCategories {
+			list = append(list, name)
+		}
+	}
+	if ok {
+		v, ok = event.CategoriesValue(list)
+	}
+	return v, ok
 }
 
 func number(t declare.Type, raw string) (v event.Value, ok bool) {

@@ -210,6 +210,18 @@ func (b *Book) Presents(t identity.Token) ([]Present, uint64) {
 	return out, s.head(place).sequence
 }
 
+// Sequence returns the sequence of the newest record that was applied for a
+// person, 0 for somebody who never chose. It allocates nothing.
+func (b *Book) Sequence(t identity.Token) uint64 {
+	s := b.shard(t)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if place := s.find(&t); place != 0 {
+		return s.head(place).sequence
+	}
+	return 0
+}
+
 // Present returns a person's present choice about one purpose of the
 // declaration. It allocates nothing.
 func (b *Book) Present(t identity.Token, purpose declare.PurposeIndex) Present {

@@ -124,7 +124,8 @@ func (g Grant) Token() identity.Token { return g.token }
 // Controller returns the brand that answers for the data.
 func (g Grant) Controller() identity.Controller { return g.gate.declaration.Controller() }
 
-// Purpose returns the purpose.
+// Purpose returns the purpose, with the obligations that whoever uses the grant
+// takes on (Show).
 func (g Grant) Purpose() *declare.Purpose { return &g.gate.declaration.Purposes[g.purpose] }
 
 // Choice returns the sequence of the choice that the grant stands on, 0 where
@@ -184,6 +185,11 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 	}
 	return grant, Allowed
 }
+
+// Sequence returns the place of a person's newest choice among all choices, 0 if
+// there is none. What is worked out under a grant that was asked for afterwards
+// knows at least that choice.
+func (g *Gate) Sequence(t identity.Token) uint64 { return g.book.Sequence(t) }
 
 // Release is the final check before an answer leaves: the grant's choice must
 // still be the newest one and still hold. It allocates nothing. An answer is

@@ -87,12 +87,14 @@ type Item struct {
 // Reason is one true cause of an item's score.
 type Reason struct {
 	// Code is "because_item" (something the person did with Item), "session"
-	// (an item of the present session), "popular", or "catalogue" (nothing was
-	// learnt that could say more than the catalogue's own order).
-	Code   string  `json:"code" enum:"because_item,session,popular,catalogue" doc:"The kind of cause"`
-	Item   string  `json:"item,omitempty" doc:"The product that caused it"`
-	Action string  `json:"action,omitempty" doc:"What the person did with that product" example:"purchase"`
-	Share  float64 `json:"share" doc:"The cause's part of the score, 0 to 1"`
+	// (an item of the present session), "told" (the person said that they like its
+	// Category), "popular", or "catalogue" (nothing was learnt that could say more
+	// than the catalogue's own order).
+	Code     string  `json:"code" enum:"because_item,session,told,popular,catalogue" doc:"The kind of cause"`
+	Item     string  `json:"item,omitempty" doc:"The product that caused it"`
+	Action   string  `json:"action,omitempty" doc:"What the person did with that product" example:"purchase"`
+	Category string  `json:"category,omitempty" doc:"The category that the person told they like" example:"Kitchen > Mugs"`
+	Share    float64 `json:"share" doc:"The cause's part of the score, 0 to 1"`
 }
 
 // Receipt says why an answer is what it is. It is part of the answer, carries a
@@ -118,6 +120,8 @@ type Receipt struct {
 	Items       []string  `json:"items" doc:"The answered items in order"`
 	// Otherwise says in plain words what would change the answer.
 	Otherwise string `json:"otherwise,omitempty" doc:"What would have been otherwise, and how the person changes it"`
+	// Obligations are shown wherever the answer is, personal or not.
+	Obligations []declare.Obligation `json:"obligations,omitempty" doc:"Texts that whoever shows the answer must show with it"`
 	// Supersedes is the receipt of an earlier try of the same answer that was
 	// written but never released, because the person's choice changed.
 	Supersedes string `json:"supersedes,omitempty" doc:"An earlier try that was never released"`
@@ -141,6 +145,10 @@ type Answer struct {
 	Items    []Item
 	Personal bool
 	Receipt  Receipt
+	// Sequence is the place of the person's newest choice among all choices when the
+	// answer was begun, 0 for nobody and for whoever is not proven. An answer that is
+	// kept is kept under this and the model, and not used beyond them.
+	Sequence uint64
 	// ReceiptJSON is Receipt as it was written down and MACed: JSON, the field
 	// "mac" last. Send these bytes, so that the person holds what the server
 	// holds.

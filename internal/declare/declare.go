@@ -53,6 +53,7 @@ type Declaration struct {
 	Context     []Field          // fields below "context" that any event may keep, sorted by Path
 	Classes     []Class          // derived, sorted by ID; the two of the system are among them
 	ShopKeys    []string         // PEM public keys that sign the shop's tokens
+	ShopJWKS    string           // where the shop publishes more of them, a JSON Web Key Set: an https address or a file; "" for nowhere
 
 	// ReceiptRetention is how long receipts and choices are kept. The records
 	// that prove a choice have the legal obligation to account for it as basis.
@@ -114,6 +115,16 @@ type Purpose struct {
 	// Valid is how long a consent lasts before it must be asked again. The zero
 	// Period means until withdrawn.
 	Valid Period
+	// Show are the texts that go with every answer for this purpose, personal or
+	// not, in the order of the file: whoever shows the answer shows them too.
+	Show []Obligation
+}
+
+// Obligation is a text that must be shown with an answer, such as how a price was
+// made or how to reach a human.
+type Obligation struct {
+	Code string `json:"code" doc:"The obligation's name in the declaration" example:"human_contact"`
+	Text string `json:"text" doc:"What to show, in plain words"`
 }
 
 // PurposeIndex is a purpose's position in Declaration.Purposes.
@@ -140,7 +151,9 @@ type NameID uint32
 type Type uint8
 
 // The types a field may have. Item is a product's id and Money an amount; both
-// tell the profile what the value means.
+// tell the profile what the value means. Categories are some of the catalogue's,
+// a list that is one value: what a person says that they like or would rather not
+// see. Only the attributes [Likes] and [Avoids] are of it.
 const (
 	String Type = iota + 1
 	Number
@@ -150,6 +163,14 @@ const (
 	Item
 	Quantity
 	Money
+	Categories
+)
+
+// The attributes by which a person tells what they prefer: categories of the
+// catalogue that answers should hold more of, and less.
+const (
+	Likes  = "likes"
+	Avoids = "avoids"
 )
 
 // Sensitivity of a field, as the notice and the law table ask for it.

@@ -14,6 +14,7 @@ type canonical struct {
 	Controllers []ControllerInfo
 	Receipts    Period
 	ShopKeys    []string
+	ShopJWKS    string `json:",omitempty"`
 	Purposes    []canonicalPurpose
 	Identifiers []canonicalIdentifier
 	Attributes  []canonicalField
@@ -29,6 +30,7 @@ type canonicalPurpose struct {
 	Categories []string
 	Engines    []string
 	Valid      Period
+	Show       []Obligation `json:",omitempty"` // so that what says nothing of it keeps its hash
 }
 
 type canonicalIdentifier struct {
@@ -58,14 +60,14 @@ type canonicalEvent struct {
 // hash returns the SHA-256 of the canonical content in hexadecimal.
 func (d *Declaration) hash() string {
 	c := canonical{
-		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys,
+		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys, ShopJWKS: d.ShopJWKS,
 		Attributes: canonicalFields(d.Attributes), Context: canonicalFields(d.Context),
 	}
 	for i := range d.Purposes {
 		p := &d.Purposes[i]
 		c.Purposes = append(c.Purposes, canonicalPurpose{
 			ID: p.ID, Basis: p.Basis, Text: p.Text, Receipt: p.Receipt.String(),
-			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid,
+			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid, Show: p.Show,
 		})
 	}
 	for i := range d.Identifiers {

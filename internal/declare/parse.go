@@ -32,7 +32,7 @@ func Parse(name string, b []byte) (*Declaration, error) {
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	top := s.object(root, "the declaration",
-		"version", "controller", "receipts", "shop_keys", "purposes", "identifiers", "attributes", "events", "context")
+		"version", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context")
 	if top == nil {
 		return
 	}
@@ -41,6 +41,9 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	s.receipts(root, top["receipts"], d)
 	if n := top["shop_keys"]; n != nil {
 		s.shopKeys(n, d)
+	}
+	if n := top["shop_jwks"]; n != nil {
+		d.ShopJWKS = s.address(n, "shop_jwks")
 	}
 	purposes := s.purposes(root, top["purposes"], d)
 	f := fields{source: s, purposes: purposes, names: map[NameID]name{}}
@@ -150,7 +153,7 @@ func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 
 func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	what := "the purpose " + quote(e.key)
-	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid")
+	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid", "show")
 	if m == nil {
 		return Purpose{}
 	}
@@ -187,6 +190,9 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 		if p.Basis != Consent && p.Basis != 0 {
 			s.fault(n, "%s has the basis %s, which does not run out: valid belongs to consent", what, p.Basis)
 		}
+	}
+	if n := m["show"]; n != nil {
+		p.Show = s.show(n, what)
 	}
 	return p
 }
@@ -324,6 +330,9 @@ func (f *fields) section(n *yaml.Node, what, prefix string, mayBeEmpty bool) []F
 			continue
 		}
 		field := f.field(e)
+		if told := e.key == Likes || e.key == Avoids; field.Type == Categories && (prefix != traitPrefix || !told) {
+			f.fault(e.at, "%s in %s is of type categories, which only the attributes %s and %s are: what people tell of themselves", quote(e.key), what, Likes, Avoids)
+		}
 		field.ID = f.number(prefix+e.key, e.at)
 		out = append(out, field)
 	}

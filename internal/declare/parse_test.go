@@ -142,7 +142,14 @@ func TestParseNamesTheLineOfEveryFault(t *testing.T) {
 		{"purposes as text", "purposes: [orders]", "purposes: orders", 24, "must be a list"},
 		{"field without category", "    category: contact\n", "", 21, `the field "email" has no category`},
 		{"field without type", "    type: string\n    category: contact", "    category: contact", 21, `the field "email" has no type`},
-		{"unknown type", "type: item", "type: product", 31, "it can be: string, number, integer, boolean, time, item, quantity, money"},
+		{"categories in an event", "type: item", "type: categories", 30, "only the attributes likes and avoids"},
+		{"show without a text", "receipt: before", "show: [{code: human}]", 16, `an entry of show of the purpose "taste" has no text`},
+		{"show of another form", "receipt: before", "show: Ask us", 16, "must be a list of texts"},
+		{"show with a bad code", "receipt: before", "show: [{code: Ask us, text: x}]", 16, "the code"},
+		{"show twice", "receipt: before", "show: [{code: a, text: x}, {code: a, text: y}]", 16, `lists "a" twice`},
+		{"a key set over http", "receipts:\n", "shop_jwks: http://shop.example/jwks.json\nreceipts:\n", 7, "must begin with https://"},
+		{"a key set with a password", "receipts:\n", "shop_jwks: https://a:b@shop.example/jwks.json\nreceipts:\n", 7, "without a name, a password"},
+		{"unknown type", "type: item", "type: product", 31, "it can be: string, number, integer, boolean, time, item, quantity, money, categories"},
 		{"field without retention", "    purposes: [orders]\n    retention: 24 months", "    purposes: [orders]", 21, `the field "email" has no retention`},
 		{"bad period", "retention: 13 months", "retention: 13 moons", 40, "a period is a number and a unit"},
 		{"period without a unit", "retention: 13 months", "retention: 13", 40, "without a unit"},
@@ -381,10 +388,20 @@ func TestHashIsOfWhatIsSaidAndNotOfHow(t *testing.T) {
 	}
 	for old, new := range map[string]string{
 		"text: To suggest": "text: To offer", "36 months": "37 months", "category: device": "category: thing", "receipt: before": "receipt: after",
-		"[ads]": "[ad]", "[recommend]": "[price]", "action: purchase": "action: cart", "country: DE": "country: FR", "type: string": "type: time", "6 years": "7 years", "Your account's": "Your", "  email:": "  mail:",
+		"    valid: 24 months": "    valid: 24 months\n    show: [{code: human, text: Ask us}]",
+		"[ads]":                "[ad]", "[recommend]": "[price]", "action: purchase": "action: cart", "country: DE": "country: FR", "type: string": "type: time", "6 years": "7 years", "Your account's": "Your", "  email:": "  mail:",
 	} {
 		if mustParse(t, strings.Replace(small, old, new, 1)).Hash == want {
 			t.Errorf("%q for %q did not change the hash", new, old)
+		}
+	}
+}
+
+func TestWhereAKeySetMayBe(t *testing.T) {
+	for _, where := range []string{"https://shop.example/jwks.json", "http://127.0.0.1:8081/jwks", "http://localhost/jwks", "http://[::1]/jwks", "keys/jwks.json"} {
+		d := mustParse(t, strings.Replace(small, "receipts:\n", "shop_jwks: "+where+"\nreceipts:\n", 1))
+		if d.ShopJWKS != where || d.Hash == mustParse(t, small).Hash {
+			t.Errorf("%q became %q", where, d.ShopJWKS)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import "slices"
 var (
 	basisWords       = []string{"", "consent", "contract", "legal_obligation", "legitimate_interest", "opt_out"}
 	receiptWords     = []string{"after", "before"}
-	typeWords        = []string{"", "string", "number", "integer", "boolean", "time", "item", "quantity", "money"}
+	typeWords        = []string{"", "string", "number", "integer", "boolean", "time", "item", "quantity", "money", "categories"}
 	sensitivityWords = []string{"ordinary", "special"}
 	actionWords      = []string{"", "view", "cart", "purchase", "like", "dislike"}
 )

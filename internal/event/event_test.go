@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -317,5 +318,23 @@ func BenchmarkDecodeFrame(b *testing.B) {
 		if _, err := DecodeFrame(in); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestCategoriesComeBack(t *testing.T) {
+	v, ok := CategoriesValue([]string{" Tea", "Kitchen > Mugs", "Tea"})
+	if got := v.Categories(); !ok || !slices.Equal(got, []string{"Tea", "Kitchen > Mugs"}) {
+		t.Errorf("%q, %v", got, ok)
+	}
+	if v, ok = CategoriesValue(nil); !ok || v.Kind != ValueString || v.Categories() != nil {
+		t.Errorf("no categories are %+v, %v", v, ok)
+	}
+	for _, bad := range [][]string{{""}, {" "}, {"a\nb"}, {"\xff"}, make([]string, MaxCategories+1)} {
+		if _, ok := CategoriesValue(bad); ok {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	if got := (Value{Kind: ValueInteger, Text: "a"}).Categories(); got != nil {
+		t.Errorf("a number has the categories %q", got)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -93,7 +94,7 @@ func (s Speaker) Proves(id Identifier) Proof {
 // speaker as unproven or refuses the request; it never guesses.
 var (
 	ErrBadVisitor = errors.New("the visitor token is not one that this server issued, or is older than 13 months: ask POST /v1/visitor for a new one")
-	ErrBadShop    = errors.New("the shop token does not verify: sign it with a key of the declaration's shop_keys, with sub, aud (\"accord\" or the controller's id), iat and exp set")
+	ErrBadShop    = errors.New("the shop token does not verify: sign it with a key of the declaration's shop_keys, or with one of shop_jwks whose kid it names, with sub, aud (\"accord\" or the controller's id), iat and exp set")
 )
 
 // Visitors issues and checks visitor tokens: "v1.<anonymous id>.<MAC>". They
@@ -147,10 +148,12 @@ func (v *Visitors) mac(id string) []byte {
 	return m.Sum(nil)
 }
 
-// ShopKeys are the public keys that the declaration names; a token signed by
-// one of them proves a user id. Accord holds no secret of the shop's.
+// ShopKeys are the public keys that the declaration names, and those of the key
+// set that it names (see ReplaceJWKS); a token signed by one of them proves a user
+// id. Accord holds no secret of the shop's. They are safe for concurrent use.
 type ShopKeys struct {
-	keys []crypto.PublicKey
+	keys  []crypto.PublicKey
+	named atomic.Pointer[map[string]crypto.PublicKey] // of the newest key set, by kid
 }
 
 // ParseShopKeys reads PEM blocks "PUBLIC KEY" (Ed25519, ECDSA P-256 or RSA of
@@ -203,7 +206,7 @@ const Audience = "accord"
 // service proves nothing here. The claims iat and exp are required and at most a
 // day apart. Every failure is ErrBadShop: what exactly failed helps only a forger.
 func (s *ShopKeys) Verify(token string, c Controller, now time.Time) (userID string, err error) {
-	if s == nil || len(s.keys) == 0 || len(token) > 4096 {
+	if s == nil || len(token) > 4096 {
 		return "", ErrBadShop
 	}
 	parser := jwt.NewParser(
@@ -213,12 +216,32 @@ func (s *ShopKeys) Verify(token string, c Controller, now time.Time) (userID str
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)
 	for _, key := range s.keys {
-		var claims jwt.RegisteredClaims
-		_, err := parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return key, nil })
-		if err != nil || claims.Subject == "" || len(claims.Subject) > MaxIdentifier || claims.IssuedAt == nil || claims.ExpiresAt.Sub(claims.IssuedAt.Time) > maxShopToken {
-			continue
+		if user, ok := shopUser(parser, token, func(*jwt.Token) (any, error) { return key, nil }); ok {
+			return user, nil
 		}
-		return claims.Subject, nil
+	}
+	if named := s.named.Load(); named != nil {
+		if user, ok := shopUser(parser, token, func(t *jwt.Token) (any, error) {
+			kid, _ := t.Header["kid"].(string)
+			if key := (*named)[kid]; key != nil {
+				return key, nil
+			}
+			return nil, ErrBadShop
+		}); ok {
+			return user, nil
+		}
 	}
 	return "", ErrBadShop
+}
+
+// shopUser returns the user id of a token that holds under a key.
+func shopUser(parser *jwt.Parser, token string, key jwt.Keyfunc) (string, bool) {
+	var claims jwt.RegisteredClaims
+	if _, err := parser.ParseWithClaims(token, &claims, key); err != nil {
+		return "", false
+	}
+	if claims.Subject == "" || len(claims.Subject) > MaxIdentifier || claims.IssuedAt == nil || claims.ExpiresAt.Sub(claims.IssuedAt.Time) > maxShopToken {
+		return "", false
+	}
+	return claims.Subject, true
 }

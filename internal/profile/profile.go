@@ -246,5 +246,18 @@ func (v View) Trait(path string) (event.Value, bool) {
 	return event.Value{}, false
 }
 
+// Categories returns the categories in an attribute of that type, nil if the view
+// has none.
+func (v View) Categories(path string) []string {
+	if len(v.traits) == 0 {
+		return nil
+	}
+	if f, ok := v.declaration.Attribute(path); !ok || f.Type != declare.Categories {
+		return nil
+	}
+	told, _ := v.Trait(path)
+	return told.Categories()
+}
+
 // Traits returns how many attributes the view has.
 func (v View) Traits() int { return len(v.traits) }

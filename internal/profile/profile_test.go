@@ -29,6 +29,7 @@ attributes:
   size: {type: string, category: c, retention: 1 year, purposes: [taste]}
   country: {type: string, category: c, retention: 1 year, purposes: [orders, taste]}
   email: {type: string, category: c, retention: 1 year, purposes: [letters]}
+  likes: {type: categories, category: c, retention: 1 year, purposes: [taste]}
 events:
   Viewed:
     action: view
@@ -379,5 +380,50 @@ func BenchmarkCut30(b *testing.B) {
 		if v := Cut(d, g, shelves); len(v.Interactions()) != 30 {
 			b.Fatal(len(v.Interactions()))
 		}
+	}
+}
+
+// The newest list counts across the months that hold one, and an empty one takes
+// back what was told.
+func TestCategoriesOfAView(t *testing.T) {
+	d := parse(t, shop)
+	f, _ := d.Attribute("likes")
+	stamp := Stamp{Mask: f.Class.Mask(^declare.Set(0)), Choice: 5}
+	told := func(at time.Time, list ...string) *Part {
+		v, ok := event.CategoriesValue(list)
+		if !ok {
+			t.Fatal(list)
+		}
+		p := &Part{}
+		p.Fold(d, &event.Piece{At: at.UnixMilli(), Fields: []event.Field{{ID: f.ID, Value: v}}}, stamp)
+		return p
+	}
+	first, second, third := told(noon, "Tea", "Mugs"), told(noon.Add(time.Second), "Mugs"), told(noon.Add(time.Minute))
+	grant := grants(t, d)["taste"]
+	for _, c := range []struct {
+		parts []*Part
+		want  []string
+	}{
+		{[]*Part{first}, []string{"Tea", "Mugs"}},
+		{[]*Part{second, first}, []string{"Mugs"}},
+		{[]*Part{first, third, second}, nil},
+	} {
+		var shelves []Shelf
+		for _, p := range c.parts {
+			shelves = append(shelves, Shelf{f.Class, p})
+		}
+		if got := Cut(d, grant, shelves).Categories("likes"); !slices.Equal(got, c.want) {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	view := Cut(d, grant, []Shelf{{f.Class, first}})
+	if got := view.Categories("country"); got != nil {
+		t.Errorf("the country has the categories %q", got)
+	}
+	if got := (View{}).Categories("likes"); got != nil {
+		t.Errorf("nobody likes %q", got)
+	}
+	if got := Cut(d, grants(t, d)["orders"], []Shelf{{f.Class, first}}).Categories("likes"); got != nil {
+		t.Errorf("another purpose sees %q", got)
 	}
 }

@@ -186,6 +186,8 @@ func (v Voice) because(item string, r decide.Reason, named func(string) string) 
 		s = fmt.Sprintf("because %s %s", v, did)
 	case "session":
 		s = fmt.Sprintf("because %s are looking at %s", v, named(r.Item))
+	case "told":
+		s = fmt.Sprintf("because %s told us that %s like %s", v, v, r.Category)
 	case "popular":
 		return "popular with everybody"
 	case "catalogue":

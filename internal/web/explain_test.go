@@ -65,7 +65,7 @@ func TestExplain(t *testing.T) {
 			{ID: "P1", Reasons: []decide.Reason{{Code: "because_item", Item: "P2", Action: "purchase", Share: 0.617}, {Code: "session", Item: "P9", Share: 1}, {Code: "popular"}}},
 			{ID: "P2", Reasons: []decide.Reason{{Code: "popular", Share: 0.6}, {Code: "because_item", Item: "P2", Action: "purchase", Share: 0.4}}},
 			{ID: "P5", Reasons: []decide.Reason{{Code: "because_item", Item: "P1", Action: "cart", Share: 1}}},
-			{ID: "P4", Reasons: []decide.Reason{{Code: "catalogue", Share: 1}}},
+			{ID: "P4", Reasons: []decide.Reason{{Code: "told", Category: "Kitchen", Share: 0.6}, {Code: "catalogue", Share: 1}}},
 			{ID: "P3", Reasons: []decide.Reason{{Code: "popular", Share: 0.5}}},
 		},
 		Receipt: decide.Receipt{
@@ -80,7 +80,7 @@ func TestExplain(t *testing.T) {
 			{ID: "P1", Title: "Lunch bag", Reasons: []string{"because you bought Tins (62 %)", "because you are looking at P9"}},
 			{ID: "P2", Title: "Tins", Reasons: []string{"because you bought it before (40 %)", "popular with everybody"}},
 			{ID: "P5", Title: "P5", Reasons: []string{"because you put Lunch bag into the cart"}},
-			{ID: "P4", Title: "P4", Reasons: []string{"in the catalogue's order"}},
+			{ID: "P4", Title: "P4", Reasons: []string{"because you told us that you like Kitchen (60 %)", "in the catalogue's order"}},
 			{ID: "P3", Title: "P3", Reasons: []string{"popular with everybody"}},
 		},
 		Receipt: Receipt{

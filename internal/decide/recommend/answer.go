@@ -61,16 +61,18 @@ func newScratch() *scratch {
 
 func (s *scratch) answer(m *Model, q *Question) decide.Result {
 	if m == nil {
-		return decide.Result{Items: []decide.Item{}, Used: []decide.Use{}}
+		r := decide.Result{Items: []decide.Item{}}
+		r.Used, r.Personal = (&uses{}).list(q)
+		return r
 	}
 	r := decide.Result{Model: m.version}
 	used := s.gather(m, q)
 	prior := s.score(m, q)
 	s.exclude(m, q)
 	s.best(len(m.items), m, q)
-	s.explain(m, prior)
-	r.Items = s.items(m)
-	r.Used, r.Personal = used.list()
+	s.explain(m, q, prior)
+	r.Items = s.items(m, q)
+	r.Used, r.Personal = used.list(q)
 	// The scratch forgets who was answered before it is used for the next.
 	for i := range s.sources {
 		s.slot[s.sources[i].item] = 0
@@ -83,12 +85,16 @@ func (s *scratch) answer(m *Model, q *Question) decide.Result {
 // uses counts the interactions that an answer rests on by action.
 type uses [len(actions)]int
 
-func (u *uses) list() (out []decide.Use, any bool) {
+// list returns the uses with those of what the person told.
+func (u *uses) list(q *Question) (out []decide.Use, any bool) {
 	out = make([]decide.Use, 0, 2)
 	for a, n := range u {
 		if n > 0 {
 			out = append(out, decide.Use{Kind: actions[a], Count: n})
 		}
+	}
+	if q.tells() {
+		out = q.shelves.uses(out, &q.Told)
 	}
 	return out, len(out) > 0
 }
@@ -154,8 +160,9 @@ func (x *source) add(seen *profile.Interaction, halvings float64) {
 	}
 }
 
-// disliked reports whether the person's last word on the item was a dislike.
-func (x *source) disliked() bool { return x.dislike > x.like }
+// disliked reports whether the person's last word on the item was a dislike. Of one
+// moment the dislike counts, as in Question.permits.
+func (x *source) disliked() bool { return x.dislike > 0 && x.dislike >= x.like }
 
 // dropOldest keeps the newest sources to score. The others still say what was
 // bought and disliked, so they stay with no weight.
@@ -202,6 +209,9 @@ func (s *scratch) score(m *Model, q *Question) (prior priors) {
 			x.again = float32(m.blend.Repeat * math.Log1p(x.repeats))
 			scores[x.item] += x.again
 		}
+	}
+	if q.tells() {
+		q.shelves.weigh(scores, &q.Told)
 	}
 	return prior
 }

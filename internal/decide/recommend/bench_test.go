@@ -62,14 +62,14 @@ func BenchmarkDecide(b *testing.B) {
 			ask.N = n
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				e.decide(&ask, histories[i%len(histories)])
+				e.decide(&Question{Ask: ask, History: histories[i%len(histories)]})
 			}
 		})
 	}
 	b.Run("anonymous", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			e.decide(&ask, nil)
+			e.decide(&Question{Ask: ask})
 		}
 	})
 }

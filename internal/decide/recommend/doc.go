@@ -1,6 +1,6 @@
 // Package recommend answers which products a person should see.
 //
-// A score has three parts, and every reason names one of them:
+// A score has three parts that are learnt, and every reason names one of them:
 //
 //   - the item model (EASE, package learn): what goes with what the person did
 //     and with the items of the present session: because_item, session;
@@ -8,6 +8,11 @@
 //     more recently the more, where people buy again at all: because_item;
 //   - popularity, halved every ten days, by hour of the day, weekday and place:
 //     popular. It is all that is known for somebody who is not known.
+//
+// To these comes what the person told, by category of the catalogue: what they
+// like weighs more than being the most popular product (told), what they would
+// rather not see comes behind all else that says so little for itself. It is never
+// learnt from.
 //
 // The weights are a [Model]'s: learnt by [Train] from histories, immutable,
 // written and read as bytes, and swapped into an [Engine] while it answers.

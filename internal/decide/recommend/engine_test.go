@@ -184,6 +184,10 @@ func TestWhatIsDislikedStaysAway(t *testing.T) {
 	if !slices.Contains(ids(r.Items), "cups") {
 		t.Errorf("%v lacks what was liked after all", ids(r.Items))
 	}
+	r = decided(t, e, ask(10), granted(t, did("tea", 3), did("cups", 2, declare.Like), did("cups", 2, declare.Dislike)))
+	if slices.Contains(ids(r.Items), "cups") {
+		t.Errorf("%v holds what was disliked in the moment in which it was liked", ids(r.Items))
+	}
 }
 
 func TestPopularityKnowsHourAndPlace(t *testing.T) {

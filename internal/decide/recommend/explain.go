@@ -10,10 +10,13 @@ import (
 // cause is a part of an item's score.
 type cause struct {
 	part   float32 // > 0
-	source int     // position in the sources; popular for the prior
+	source int     // position in the sources; popular for the prior; told less the position in the likes
 }
 
-const popular = -1
+const (
+	popular = -1
+	told    = -2
+)
 
 // causes are the strongest parts of one item's score, in order, and the sum of
 // all positive parts.
@@ -42,7 +45,7 @@ func (c *causes) add(part float32, source int) {
 
 // explain takes the scores of the answered items apart again. It reads the same
 // weights that made them, so a reason cannot be anything but a true one.
-func (s *scratch) explain(m *Model, prior priors) {
+func (s *scratch) explain(m *Model, q *Question, prior priors) {
 	s.causes = s.causes[:0]
 	for _, t := range s.top {
 		var c causes
@@ -59,12 +62,17 @@ func (s *scratch) explain(m *Model, prior priors) {
 				c.add(x.again, i)
 			}
 		}
+		for i, category := range q.Told.Likes {
+			if q.shelves.hold(category, t.item) {
+				c.add(likedScore, told-i)
+			}
+		}
 		s.causes = append(s.causes, c)
 	}
 }
 
 // items writes the answer. All reasons share one allocation.
-func (s *scratch) items(m *Model) []decide.Item {
+func (s *scratch) items(m *Model, q *Question) []decide.Item {
 	out := make([]decide.Item, len(s.top))
 	total := 0
 	for i := range s.causes {
@@ -74,18 +82,21 @@ func (s *scratch) items(m *Model) []decide.Item {
 	for i, t := range s.top {
 		c, from := &s.causes[i], len(reasons)
 		for _, part := range c.first[:c.count] {
-			reasons = append(reasons, s.reason(m, t.item, part, c.mass))
+			reasons = append(reasons, s.reason(m, q, t.item, part, c.mass))
 		}
 		out[i] = decide.Item{ID: m.items[t.item], Score: float64(t.score), Reasons: reasons[from:len(reasons):len(reasons)]}
 	}
 	return out
 }
 
-func (s *scratch) reason(m *Model, item uint16, part cause, mass float32) decide.Reason {
+func (s *scratch) reason(m *Model, q *Question, item uint16, part cause, mass float32) decide.Reason {
 	// Rounded down to a ten-thousandth, so that shares never sum to more than 1.
 	share := math.Floor(float64(part.part)/float64(mass)*1e4) / 1e4
 	if part.source == popular {
 		return decide.Reason{Code: "popular", Share: share}
+	}
+	if part.source <= told {
+		return decide.Reason{Code: "told", Category: q.Told.Likes[told-part.source], Share: share}
 	}
 	x := &s.sources[part.source]
 	if x.session {

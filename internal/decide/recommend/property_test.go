@@ -24,6 +24,17 @@ func drawHistory(t *rapid.T, m *Model, label string) []profile.Interaction {
 	}), 0, 40).Draw(t, label)
 }
 
+// drawn is the category of a product in the properties' catalogue.
+func drawn(id string) string { return categories[int(id[len(id)-1])%len(categories)] }
+
+// drawTold draws what somebody told.
+func drawTold(t *rapid.T) Told {
+	return Told{
+		Likes:  rapid.SliceOfN(rapid.SampledFrom(categories), 0, 3).Draw(t, "likes"),
+		Avoids: rapid.SliceOfN(rapid.SampledFrom(categories), 0, 3).Draw(t, "avoids"),
+	}
+}
+
 func trained(t testing.TB) *Model {
 	m, err := Train(context.Background(), shop(5, 400, 60, 12), Options{Now: now, TopK: 20})
 	if err != nil {
@@ -40,6 +51,7 @@ func TestReasonsAreTheWeights(t *testing.T) {
 		session := rapid.SliceOfN(rapid.SampledFrom(append(slices.Clone(m.items), "unknown")), 0, 5).Draw(t, "session")
 		q := Question{Ask: ask(rapid.IntRange(1, 100).Draw(t, "n")), History: history}
 		q.Moment.Session = session
+		q.Told, q.shelves = drawTold(t), shelve(m, nil, drawn)
 		r := m.Answer(&q)
 		for i, x := range r.Items {
 			if i > 0 && x.Score > r.Items[i-1].Score {
@@ -69,6 +81,14 @@ func part(m *Model, q *Question, id string, why decide.Reason) float64 {
 	mass, share := prior, 0.0
 	if why.Code == "popular" {
 		share = prior
+	}
+	for _, c := range q.Told.Likes {
+		if within(drawn(id), c) {
+			mass += likedScore
+			if why.Code == "told" {
+				share = likedScore
+			}
+		}
 	}
 	newest := int64(math.MinInt64)
 	for _, x := range q.History {
@@ -126,7 +146,8 @@ func TestWhatIsExcludedIsNeverAnswered(t *testing.T) {
 			a.Purpose = "discovery"
 		}
 		history := drawHistory(t, m, "history")
-		r := e.decide(&a, history)
+		e.SetCategories(drawn)
+		r := e.decide(&Question{Ask: a, History: history, Told: drawTold(t)})
 		if len(r.Items) > max(0, min(a.N, decide.MaxItems)) {
 			t.Fatalf("%d items for n = %d", len(r.Items), a.N)
 		}

@@ -15,10 +15,16 @@ type Question struct {
 	// History is what the person did, in any order; empty for everybody who is
 	// not known.
 	History []profile.Interaction
+	// Told is what the person told of their preferences; it counts in an Engine
+	// that knows the catalogue's categories.
+	Told Told
 	// NewOnly answers nothing that the person has bought.
 	NewOnly bool
 	// Show tells whether a product may be answered; nil shows all.
 	Show func(id string) bool
+
+	shelves  shelves
+	category func(id string) string
 }
 
 // Answer answers a question from m alone. A nil Model answers nothing.

@@ -157,6 +157,10 @@ type try struct {
 // once makes one attempt and reports whether its answer may leave.
 func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
 	r := t.runner
+	var sequence uint64
+	if t.kept() {
+		sequence = r.Gate.Sequence(t.who.Token) // before it is asked: an older one is never used for long
+	}
 	grant, reason := t.permission()
 	var view profile.View
 	if grant.Valid() {
@@ -175,7 +179,7 @@ func (t *try) once(ctx context.Context) (decide.Answer, bool, error) {
 	if err != nil {
 		return decide.Answer{}, false, fmt.Errorf("engine %s: %w", t.engine.Name(), err)
 	}
-	answer := decide.Answer{Items: result.Items, Personal: result.Personal && grant.Valid()}
+	answer := decide.Answer{Items: result.Items, Personal: result.Personal && grant.Valid(), Sequence: sequence}
 	answer.Receipt = t.receipt(grant, reason, result)
 	answer.ReceiptJSON = r.Journal.seal(&answer.Receipt)
 	keep, err := t.keep(ctx, &answer)
@@ -257,6 +261,7 @@ func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.
 	} else {
 		receipt.Refused = append(receipt.Refused, decide.Refused(purpose.ID, reason))
 	}
+	receipt.Obligations = purpose.Show
 	receipt.Otherwise = otherwise(purpose, reason, receipt.Personal)
 	receipt.Items = make([]string, len(result.Items))
 	for i := range result.Items {
