@@ -37,7 +37,8 @@
     one("[data-you]").replaceChildren(...answer.items.map(card));
     one("[data-badge]").textContent = answer.personal ? "Personal" : "The same for everybody";
     one("[data-badge]").classList.toggle("on", answer.personal);
-    one("[data-why]").textContent = answer.receipt.otherwise || "";
+    const show = [answer.receipt.otherwise, ...(answer.obligations || []).map((o) => o.text)];
+    one("[data-why]").textContent = show.filter(Boolean).join(" ");
     return answer.personal;
   }
 
