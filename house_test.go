@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"internal/declare": 0, "internal/consent": 0, "internal/identity": 0, "internal/event": 0,
 	"internal/profile": 0, "internal/catalog": 0, "internal/learn": 0, "internal/world": 0,
 	"internal/retail": 0, "internal/intake": 0, "internal/decide": 0,
+	"internal/notice": 0,
 	// 1: keepers.
 	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1,
 	// 2: acts, and engines, which know the contract and floor 0 only.
@@ -40,6 +41,7 @@ var sameFloor = map[string][]string{
 	"internal/declare":  {"internal/identity"},
 	"internal/consent":  {"internal/declare", "internal/identity"},
 	"internal/event":    {"internal/declare", "internal/identity"},
+	"internal/notice":   {"internal/declare"},
 	"internal/profile":  {"internal/consent", "internal/declare", "internal/event", "internal/identity"},
 	"internal/decide":   {"internal/consent", "internal/declare", "internal/identity", "internal/profile"},
 	"internal/catalog":  {"internal/intake"},
@@ -72,7 +74,7 @@ var allowed = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":        {"internal/identity"},
 	"github.com/klauspost/compress":       {"internal/api", "internal/intake"},
 	"github.com/prometheus/client_golang": {"internal/api", "internal/app"},
-	"go.yaml.in/yaml/v4":                  {"internal/declare"},
+	"go.yaml.in/yaml/v4":                  {"internal/declare", "internal/notice"},
 	"gonum.org/v1/gonum":                  {"internal/learn"},
 	"github.com/alecthomas/kong":          {"cmd/accord"},
 	"github.com/vbauerster/mpb/v8":        {"internal/app", "cmd/accord"},

@@ -41,6 +41,7 @@ type command struct {
 	Decide   decideCommand   `cmd:"" help:"Ask for one answer, with its receipt."`
 	Consent  consentCommand  `cmd:"" help:"Show a person's choices or record one."`
 	Declare  declareCommand  `cmd:"" help:"Check the declaration and try it on sample events."`
+	Notice   noticeCommand   `cmd:"" help:"Show the notice that people read, and check that it reads easily."`
 	Key      keyCommand      `cmd:"" help:"Make, list, rotate and revoke the API's keys."`
 	Bench    benchCommand    `cmd:"" help:"Measure this machine: ingest and decide over loopback HTTP."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -75,11 +75,13 @@ import (
 	"accord/internal/decide/run"
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/notice"
 )
 
 // Config is what the API needs. What is not marked optional is required.
 type Config struct {
 	Declaration *declare.Declaration
+	Notices     *notice.Registry
 	Gate        *consent.Gate
 	Book        *consent.Book
 
@@ -171,6 +173,7 @@ func New(c Config) (http.Handler, error) {
 	s.registerDebug(api)
 	s.registerCatalog(api)
 	s.registerDeclaration(api)
+	s.registerNotice(api)
 	s.registerDecide(api)
 	s.registerReceipts(api)
 	s.registerSegment(api)
@@ -196,7 +199,7 @@ func New(c Config) (http.Handler, error) {
 // complete checks what is required and fills in what is not.
 func (s *server) complete() error {
 	for name, missing := range map[string]bool{
-		"Declaration": s.Declaration == nil, "Gate": s.Gate == nil, "Book": s.Book == nil, "Keys": s.Keys == nil,
+		"Declaration": s.Declaration == nil, "Notices": s.Notices == nil, "Gate": s.Gate == nil, "Book": s.Book == nil, "Keys": s.Keys == nil,
 		"People": s.People == nil, "Collector": s.Collector == nil, "Decider": s.Decider == nil,
 		"Receipts": s.Receipts == nil, "Choices": s.Choices == nil, "Views": s.Views == nil, "Visitors": s.Visitors == nil,
 		"Probe": s.Probe == nil, "Busy": s.Busy == nil, "Metrics": s.Metrics == nil, "Logger": s.Logger == nil,

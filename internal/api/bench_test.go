@@ -21,7 +21,6 @@ import (
 	"accord/internal/consent"
 	"accord/internal/decide"
 	"accord/internal/decide/run"
-	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -62,22 +61,21 @@ func (quick) Debug(string) []collect.Trace { return nil }
 
 func benchHandler(b *testing.B) (handler http.Handler, write, secret string) {
 	b.Helper()
-	d, err := declare.Parse("accord.yaml", declare.Template("shop"))
-	must(b, err)
+	d, notices := template(b)
 	keys, err := auth.Open(filepath.Join(b.TempDir(), "access.json"))
 	must(b, err)
 	write, _, err = keys.Make(auth.Write, "web", nil)
 	must(b, err)
 	secret, _, err = keys.Make(auth.Secret, "backend", nil)
 	must(b, err)
-	book := consent.NewBook(d)
+	book := consent.NewBook(d, notices)
 	none := struct {
 		Receipts
 		Choices
 		run.Views
 	}{}
 	handler, err = New(Config{
-		Declaration: d, Gate: consent.NewGate(d, book), Book: book, Keys: keys, People: people{identity.NewHasher(make([]byte, 32))},
+		Declaration: d, Notices: notices, Gate: consent.NewGate(d, book), Book: book, Keys: keys, People: people{identity.NewHasher(make([]byte, 32))},
 		Collector: quick{}, Decider: &trivial{trivialAnswer()}, Receipts: none, Choices: none, Views: none,
 		Visitors: identity.NewVisitors(make([]byte, 32)), Probe: func(context.Context) error { return nil }, Busy: func(error) bool { return false },
 		ModelsWithin: time.Hour, Metrics: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),

@@ -312,7 +312,7 @@ func TestNarrowingHasADeadline(t *testing.T) {
 
 func TestGetConsent(t *testing.T) {
 	h := newHouse(t)
-	h.do("PUT", "/v1/consent", `{"person":{"user_id":"anna"},"choices":{"personalization":"given","newsletter":"refused"},"method":"banner","notice":"v7","language":"en-GB"}`, key(h.secret)).status(200)
+	h.do("PUT", "/v1/consent", `{"person":{"user_id":"anna"},"choices":{"personalization":"given","newsletter":"refused"},"method":"banner","notice":"`+h.notices.Version("en")+`","language":"en-GB"}`, key(h.secret)).status(200)
 	h.do("PUT", "/v1/consent", choose(`{"user_id":"anna"}`, `{"personalization":"withdrawn"}`), key(h.write), shopToken(h.shopToken("anna"))).status(200)
 	a := h.do("GET", "/v1/consent?user_id=anna", "", key(h.write), shopToken(h.shopToken("anna"))).status(200)
 	a.members("purposes", "sequence", "history").without("anna", "synthetic")
@@ -343,7 +343,7 @@ func TestGetConsent(t *testing.T) {
 	if len(history) != 2 {
 		t.Fatalf("the history is %v", history)
 	}
-	for _, want := range []string{`"method":"banner"`, `"notice":"v7"`, `"language":"en-GB"`, `"proof":"server key"`, `"proof":"shop token"`, `"method":"api"`} {
+	for _, want := range []string{`"method":"banner"`, `"notice":"` + h.notices.Version("en") + `"`, `"language":"en-GB"`, `"proof":"server key"`, `"proof":"shop token"`, `"method":"api"`} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the history lacks %s: %s", want, a.body)
 		}

@@ -35,6 +35,7 @@ import (
 	"accord/internal/declare"
 	"accord/internal/eventlog"
 	"accord/internal/identity"
+	"accord/internal/notice"
 	"accord/internal/profile"
 	"accord/internal/vault"
 )
@@ -48,6 +49,7 @@ type house struct {
 	keys     *vault.Keys
 	gate     *consent.Gate
 	book     *consent.Book
+	notices  *notice.Registry
 	choices  *choices.Choices
 	visitors *identity.Visitors
 	shopKey  ed25519.PrivateKey
@@ -96,14 +98,26 @@ func (e *engine) set(f func(e *engine)) {
 	f(e)
 }
 
+// template returns the declaration that `accord init` writes, and its notices.
+func template(tb testing.TB) (*declare.Declaration, *notice.Registry) {
+	tb.Helper()
+	const show = `receipt: after
+    show: [{code: human_contact, text: "Questions? \"Ask\" Anna: 030 123"}]`
+	d, err := declare.Parse("accord.yaml", []byte(strings.Replace(string(declare.Template("shop")), "receipt: after", show, 1)))
+	must(tb, err)
+	must(tb, d.Translate("ru", "accord.ru.yaml", declare.TemplateTranslations()["ru"]))
+	notices, err := notice.NewRegistry(d)
+	must(tb, err)
+	return d, notices
+}
+
 func newHouse(t *testing.T, change ...func(*Config)) *house {
 	t.Helper()
 	h := &house{t: t, log: &lockedBuffer{}, engine: &engine{}, registry: prometheus.NewRegistry()}
 	dir := t.TempDir()
-	const show = `receipt: after
-    show: [{code: human_contact, text: "Questions? \"Ask\" Anna: 030 123"}]`
-	d, err := declare.Parse("accord.yaml", []byte(strings.Replace(string(declare.Template("shop")), "receipt: after", show, 1)))
-	must(t, err)
+	var d *declare.Declaration
+	d, h.notices = template(t)
+	var err error
 	h.access, err = auth.Open(filepath.Join(dir, "access.json"))
 	must(t, err)
 	h.write, _, err = h.access.Make(auth.Write, "web", []string{"https://shop.example"})
@@ -120,7 +134,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 		Retention: func(id declare.ClassID) time.Duration { c, _ := d.Class(id); return c.Retention.Duration(time.Now()) }})
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close(context.Background())) })
-	h.book = consent.NewBook(d)
+	h.book = consent.NewBook(d, h.notices)
 	h.gate = consent.NewGate(d, h.book)
 	state, err := vault.Open(filepath.Join(dir, "state"), d, h.keys, h.gate, time.Now)
 	must(t, err)
@@ -149,7 +163,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 
 	collector := collect.New(collect.Config{Declaration: d, Gate: h.gate, Book: h.book, Keys: h.keys, Log: log, State: state, Choices: h.choices, Now: time.Now})
 	h.config = Config{
-		Declaration: d, Gate: h.gate, Book: h.book, Keys: h.access, People: h.keys, Collector: &sink{Collector: collector},
+		Declaration: d, Notices: h.notices, Gate: h.gate, Book: h.book, Keys: h.access, People: h.keys, Collector: &sink{Collector: collector},
 		Decider: runner, Receipts: journal, Views: state, CaughtUp: func(ctx context.Context) error { return caughtUp(ctx, log, state) }, Choices: h.choices, Catalog: products, Visitors: h.visitors, Shop: shop,
 		Probe: log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
 		ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),

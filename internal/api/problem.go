@@ -38,26 +38,27 @@ type Fault struct {
 
 // The codes of problems. They are part of the API.
 const (
-	codeInvalid     = "invalid"       // the request is not as the schema says
-	codeUnknown     = "unknown_field" // a member that the schema does not have
-	codeBadJSON     = "bad_json"      // the body is no JSON
-	codeBadUTF8     = "bad_utf8"      // the body is not in UTF-8
-	codeBadGzip     = "bad_gzip"      // the body is no whole gzip stream
-	codeTooLarge    = "too_large"     // the body is over its limit
-	codeNoKey       = "no_key"        // no API key came with the request
-	codeBadKey      = "bad_key"       // the API key is not known or has ended
-	codeKeyKind     = "secret_only"   // a write key where a secret key is needed
-	codeOrigin      = "origin"        // the key is not for pages of this origin
-	codeBadProof    = "bad_proof"     // a proof came that does not hold
-	codeUnproven    = "unproven"      // the request needs a proof and has none
-	codePurpose     = "purpose"       // the purpose cannot be used so
-	codeNotFound    = "not_found"     // nothing there, or nothing for whoever asks
-	codeMethod      = "method"        // the path does not take the method
-	codeTooMany     = "too_many"      // asked too often
-	codeBusy        = "busy"          // the log takes no more just now
-	codeUnavailable = "unavailable"   // something beneath does not answer
-	codeInternal    = "internal"      // a fault of the server
-	codeUnreadable  = "body_unread"   // the body ended too early or too late
+	codeInvalid     = "invalid"        // the request is not as the schema says
+	codeUnknown     = "unknown_field"  // a member that the schema does not have
+	codeBadJSON     = "bad_json"       // the body is no JSON
+	codeBadUTF8     = "bad_utf8"       // the body is not in UTF-8
+	codeBadGzip     = "bad_gzip"       // the body is no whole gzip stream
+	codeTooLarge    = "too_large"      // the body is over its limit
+	codeNoKey       = "no_key"         // no API key came with the request
+	codeBadKey      = "bad_key"        // the API key is not known or has ended
+	codeKeyKind     = "secret_only"    // a write key where a secret key is needed
+	codeOrigin      = "origin"         // the key is not for pages of this origin
+	codeBadProof    = "bad_proof"      // a proof came that does not hold
+	codeUnproven    = "unproven"       // the request needs a proof and has none
+	codePurpose     = "purpose"        // the purpose cannot be used so
+	codeNotice      = "unknown_notice" // a yes to a notice that never was
+	codeNotFound    = "not_found"      // nothing there, or nothing for whoever asks
+	codeMethod      = "method"         // the path does not take the method
+	codeTooMany     = "too_many"       // asked too often
+	codeBusy        = "busy"           // the log takes no more just now
+	codeUnavailable = "unavailable"    // something beneath does not answer
+	codeInternal    = "internal"       // a fault of the server
+	codeUnreadable  = "body_unread"    // the body ended too early or too late
 )
 
 // Error makes a Problem an error.

@@ -73,7 +73,7 @@ func (s *server) registerDeclaration(api huma.API) {
 	huma.Register(api, s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/declaration", OperationID: "get-declaration", Tags: []string{"consent"},
 		Summary:     "What is collected here and why",
-		Description: "The declaration that the gate enforces: who answers for the data, every purpose with its legal basis and its text, how people are known, every field with its purposes and how long it is kept, and what the server itself keeps. Public. The version is what a choice names as its notice.",
+		Description: "The declaration that the gate enforces: who answers for the data, every purpose with its legal basis and its text, how people are known, every field with its purposes and how long it is kept, and what the server itself keeps. Public. The notice that people read is written from it: GET /v1/notice.",
 	}, public), func(context.Context, *struct{}) (*declarationOutput, error) {
 		return &declarationOutput{Body: declaration(s.Declaration)}, nil
 	})
@@ -101,6 +101,9 @@ type purposeBody struct {
 	ID         string   `json:"id"`
 	Basis      string   `json:"basis" enum:"consent,contract,legal_obligation,legitimate_interest,opt_out"`
 	Text       string   `json:"text" doc:"What it is, in plain words"`
+	Title      string   `json:"title,omitempty" doc:"A few words, as beside a switch"`
+	Without    string   `json:"without,omitempty" doc:"What changes for a person without it"`
+	Recipients []string `json:"recipients" doc:"Who receives the data beside the controller"`
 	Choosable  bool     `json:"choosable" doc:"Whether a person's choice decides it"`
 	Valid      string   `json:"valid,omitempty" doc:"How long a consent lasts; absent: until withdrawn" example:"24 months"`
 	Categories []string `json:"categories" doc:"The names under which consent managers know it"`
@@ -149,7 +152,7 @@ func declaration(d *declare.Declaration) declarationBody {
 	for i := range d.Purposes {
 		p := &d.Purposes[i]
 		b := purposeBody{
-			ID: string(p.ID), Basis: p.Basis.String(), Text: p.Text, Categories: append([]string{}, p.Categories...),
+			ID: string(p.ID), Basis: p.Basis.String(), Text: p.Text, Title: p.Title, Without: p.Without, Recipients: append([]string{}, p.Recipients...), Categories: append([]string{}, p.Categories...),
 			Show: p.Show, Choosable: p.Basis != declare.Contract && p.Basis != declare.LegalObligation,
 		}
 		if !p.Valid.IsZero() {

@@ -49,7 +49,7 @@ func TestOpenAPI(t *testing.T) {
 	paths, _ := a.json["paths"].(map[string]any)
 	for path, methods := range map[string]string{
 		"/v1/consent": "get put", "/v1/decide": "post", "/v1/receipts/{id}": "get", "/v1/visitor": "post", "/v1/debug/{source}": "get",
-		"/v1/catalog": "get put", "/v1/catalog/{id}": "get", "/v1/declaration": "get", "/healthz": "get", "/metrics": "get",
+		"/v1/catalog": "get put", "/v1/catalog/{id}": "get", "/v1/declaration": "get", "/v1/notice": "get", "/v1/notice/{version}": "get", "/healthz": "get", "/metrics": "get",
 		"/v1/identify": "post", "/v1/track": "post", "/v1/page": "post", "/v1/screen": "post", "/v1/group": "post", "/v1/alias": "post", "/v1/batch": "post", "/v1/{short}": "post",
 	} {
 		for _, method := range strings.Fields(methods) {

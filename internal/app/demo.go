@@ -202,7 +202,7 @@ func (d *demo) choices(x world.Happening) (out []consent.Choice) {
 		if given {
 			state = consent.Given
 		}
-		out = append(out, consent.Choice{Purpose: declare.PurposeID(purpose), State: state, At: x.At, Method: "simulated", Notice: d.house.declaration.Hash, Synthetic: true, Proof: "none: simulated"})
+		out = append(out, consent.Choice{Purpose: declare.PurposeID(purpose), State: state, At: x.At, Method: "simulated", Synthetic: true, Proof: "none: simulated"})
 	}
 	return out
 }

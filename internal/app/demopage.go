@@ -121,7 +121,7 @@ func (d *demo) Choose(ctx context.Context, id, purpose string, on bool) (web.Cus
 	if !ok {
 		return web.CustomerState{}, web.ErrNoSwitch
 	}
-	choice := consent.Choice{Purpose: declare.PurposeID(purpose), At: d.house.clock.Now(), Method: "demo page", Notice: d.house.declaration.Hash, Proof: "demonstration"}
+	choice := consent.Choice{Purpose: declare.PurposeID(purpose), At: d.house.clock.Now(), Method: "demo page", Proof: "demonstration"}
 	switch basis := d.house.declaration.Purposes[i].Basis; {
 	case basis == declare.Contract || basis == declare.LegalObligation:
 		return web.CustomerState{}, web.ErrNoSwitch

@@ -27,6 +27,7 @@ const (
 // Directory is the layout of a data directory:
 //
 //	accord.yaml     the declaration (unless --config names another)
+//	accord.ru.yaml  its texts in another language
 //	events.json     sample events for `accord declare check`
 //	directory.json  what the directory is for; its format
 //	keys/           the keys of every person: without them all else is noise
@@ -35,6 +36,7 @@ const (
 //	models/         what was learnt, sealed
 //	catalog.json    products
 //	access.json     hashes of the API's keys
+//	notices/        every notice that people may have read, by its version
 //	imports/        of each imported file, the lines that are durable
 //	run.json        whether the last run ended in order, and which did not
 //	                (remove it to acknowledge those)
@@ -149,7 +151,7 @@ func (d *Directory) declaration(config string) (*declare.Declaration, error) {
 	}
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) && config == "" && d.Kind != Production {
-		if err := writeFile(name, d.template("Demonstration shop")); err != nil {
+		if err := d.writeTemplate(name, "Demonstration shop"); err != nil {
 			return nil, err
 		}
 		b, err = os.ReadFile(name)
@@ -160,7 +162,11 @@ func (d *Directory) declaration(config string) (*declare.Declaration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare.Parse(name, b)
+	declaration, err := declare.Parse(name, b)
+	if err != nil {
+		return nil, err
+	}
+	return declaration, translate(declaration, name)
 }
 
 // template is the declaration that a new directory begins with. Consents that

@@ -46,6 +46,7 @@ import (
 	"accord/internal/event"
 	"accord/internal/eventlog"
 	"accord/internal/identity"
+	"accord/internal/notice"
 	"accord/internal/vault"
 )
 
@@ -77,6 +78,7 @@ type House struct {
 	logger      *slog.Logger
 	directory   *Directory
 	declaration *declare.Declaration
+	notices     *notice.Registry
 	clock       *clock
 	lifetimes   atomic.Pointer[lifetimes]
 
@@ -190,7 +192,10 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 	if err := h.openLog(ctx); err != nil {
 		return err
 	}
-	h.book = consent.NewBook(h.declaration)
+	if h.notices, err = h.directory.notices(h.declaration); err != nil {
+		return err
+	}
+	h.book = consent.NewBook(h.declaration, h.notices)
 	h.gate = consent.NewGate(h.declaration, h.book)
 	h.clock.doubted = h.gate.InDoubt
 	h.vault, err = vault.Open(h.directory.file("state"), h.declaration, h.keys, h.gate, h.clock.Now, vault.WithLog(h.log.Identity()))

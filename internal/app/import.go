@@ -215,7 +215,7 @@ func (h *House) simulateConsents(ctx context.Context, f *os.File, o ImportOption
 		for _, p := range h.declaration.Purposes {
 			if p.Basis == declare.Consent {
 				people[customer] = append(people[customer], consent.Choice{
-					Purpose: p.ID, State: state, At: at.Add(-time.Second), Method: "simulated", Notice: h.declaration.Hash, Synthetic: true, Proof: "none: simulated",
+					Purpose: p.ID, State: state, At: at.Add(-time.Second), Method: "simulated", Synthetic: true, Proof: "none: simulated",
 				})
 			}
 		}

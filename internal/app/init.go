@@ -19,8 +19,8 @@ type InitReport struct {
 	Sample      string
 }
 
-// Init makes a data directory with a commented declaration and some sample
-// events to try it on. It overwrites nothing: a declaration that was written
+// Init makes a data directory with a commented declaration in two languages and
+// some sample events to try it on. It overwrites nothing: a declaration that was written
 // before the directory was made stays.
 func Init(data string, kind Kind, name string) (report InitReport, err error) {
 	d := &Directory{Path: data}
@@ -40,7 +40,7 @@ func Init(data string, kind Kind, name string) (report InitReport, err error) {
 	if report.Adopted {
 		return report, nil
 	}
-	return report, writeFile(report.Declaration, d.template(name))
+	return report, d.writeTemplate(report.Declaration, name)
 }
 
 // exists reports whether there is a file, or something that is in its place.

@@ -59,6 +59,9 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, f := range lint(h.declaration, h.notices) {
+		h.logger.Warn("a text of the notice is harder to read than the declaration says; `accord notice lint` lists all", "purpose", f.Purpose, "language", f.Language, "grade", fmt.Sprintf("%.1f", f.Grade), "sentence", f.Sentence)
+	}
 	h.learner.run()
 	endProfiler, err := serveProfiler(o.Profile)
 	if err != nil {
@@ -163,7 +166,7 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 	h.metrics = prometheus.NewRegistry()
 	h.observe(h.metrics)
 	return api.New(api.Config{
-		Declaration: h.declaration, Gate: h.gate, Book: h.book,
+		Declaration: h.declaration, Notices: h.notices, Gate: h.gate, Book: h.book,
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal, Views: h.vault, CaughtUp: h.CatchUp,
 		Choices: h.choices, Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.probe, Busy: busy, Pages: web.Faces(h.logger),

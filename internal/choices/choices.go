@@ -11,6 +11,10 @@
 //	err := c.Replay(ctx) // before the gate opens
 //	record, err := c.Record(ctx, token, []consent.Choice{{Purpose: "newsletter", State: consent.Withdrawn, At: now}})
 //
+// Every record names the notice that was read: where a choice does not, it is the
+// one in force, in the choice's language. Only a choice that nobody can have made
+// about it names none, and gives nothing.
+//
 // Old news never widens: a choice that gives and is older than what the person
 // has said since is kept as evidence ([consent.Record.Late]) and does not count,
 // so a queue of old events or a late import cannot revive what was withdrawn.
@@ -259,6 +263,9 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 		choice.At = choice.At.UTC().Truncate(time.Millisecond)
 		i, _ := c.declaration.Purpose(choice.Purpose)
 		p := &presents[i]
+		if choice.Notice == "" && mayHaveRead(p, &choice, r.Accepted, c.declaration.Purposes[i].Basis) {
+			choice.Notice = c.book.Notice(choice.Language)
+		}
 		if choice.State == consent.Given && late(p, &choice, &c.declaration.Purposes[i]) {
 			r.Late = append(r.Late, choice)
 			continue
@@ -268,6 +275,15 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 		}
 		r.Choices = append(r.Choices, choice)
 	}
+}
+
+// mayHaveRead reports whether a choice that names no notice may be taken for one
+// about the notice in force. Where a person must be asked again only an act of
+// now is: a queue of old events, and a preference that is only said again, know
+// nothing of what has changed.
+func mayHaveRead(p *consent.Present, choice *consent.Choice, accepted time.Time, basis declare.Basis) bool {
+	asksAgain := basis == declare.Consent && (p.State == consent.Given || p.Suspended) && p.Notice != consent.NoticeCovered
+	return !asksAgain || choice.Method != MethodEvent && accepted.Sub(choice.At) < time.Minute
 }
 
 // late reports whether a choice that gives is older than the present one: it

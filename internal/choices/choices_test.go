@@ -67,13 +67,19 @@ func openBed(t *testing.T, dir string) *bed {
 	t.Helper()
 	d, err := declare.Parse("shop.yaml", []byte(shopYAML))
 	check(t, err)
+	return openBedOf(t, dir, d, consent.AnyNotice)
+}
+
+func openBedOf(t *testing.T, dir string, d *declare.Declaration, notices consent.Notices) *bed {
+	t.Helper()
 	b := &bed{t: t, d: d, dir: dir, now: monday}
 	now := func() time.Time { return b.now }
+	var err error
 	b.keys, err = vault.OpenKeys(filepath.Join(dir, "keys"), d)
 	check(t, err)
 	b.log, err = eventlog.Open(context.Background(), eventlog.Options{Dir: filepath.Join(dir, "log")})
 	check(t, err)
-	book := consent.NewBook(d)
+	book := consent.NewBook(d, notices)
 	b.gate = consent.NewGate(d, book)
 	b.vault, err = vault.Open(filepath.Join(dir, "state"), d, b.keys, b.gate, now)
 	check(t, err)
@@ -533,12 +539,12 @@ func TestReplay(t *testing.T) {
 	m.Sealed[20]++ // its time of acceptance
 	_, err = b.log.AppendChoice(context.Background(), m)
 	check(t, err)
-	fresh := New(b.d, b.keys, b.log, consent.NewBook(b.d), b.vault, time.Now)
+	fresh := New(b.d, b.keys, b.log, consent.NewBook(b.d, consent.AnyNotice), b.vault, time.Now)
 	if err := fresh.Replay(context.Background()); !errors.Is(err, vault.ErrTampered) {
 		t.Errorf("%v, want ErrTampered", err)
 	}
 	check(t, b.keys.Destroy(context.Background(), ada, declare.ClassChoice))
-	fresh = New(b.d, b.keys, b.log, consent.NewBook(b.d), b.vault, time.Now)
+	fresh = New(b.d, b.keys, b.log, consent.NewBook(b.d, consent.AnyNotice), b.vault, time.Now)
 	if err := fresh.Replay(context.Background()); !errors.Is(err, vault.ErrNoKey) {
 		t.Errorf("%v, want ErrNoKey", err)
 	}

@@ -52,7 +52,9 @@ func (c *Choices) destroy(ctx context.Context, t identity.Token) error {
 		switch p := &presents[i]; {
 		case p.Over(now):
 			over = over.With(declare.PurposeIndex(i))
-		case p.Suspended: // nobody knows yet whether it is over
+		case p.Suspended || p.State == consent.Given:
+			// Nobody knows yet whether it is over, or what was agreed to has changed and
+			// the person is asked again.
 			holding = holding.With(declare.PurposeIndex(i))
 		}
 	}
@@ -208,7 +210,7 @@ func (c *Choices) pruneOne(ctx context.Context, t identity.Token) error {
 
 // same reports whether two lists of one person's records come to the same.
 func (c *Choices) same(a, b []consent.Record) bool {
-	return slices.Equal(consent.Fold(c.declaration, a), consent.Fold(c.declaration, b)) && c.marksOf(a) == c.marksOf(b)
+	return slices.Equal(c.book.Fold(a), c.book.Fold(b)) && c.marksOf(a) == c.marksOf(b)
 }
 
 func (c *Choices) marksOf(rs []consent.Record) (m marks) {

@@ -261,7 +261,7 @@ func TestRun(t *testing.T) {
 		check(t, err)
 		e, _ := d.Event("Thing")
 		f, _ := e.Field("a")
-		book, m := consent.NewBook(d), &memory{living: []declare.ClassID{f.Class.ID}}
+		book, m := consent.NewBook(d, consent.AnyNotice), &memory{living: []declare.ClassID{f.Class.ID}}
 		c := New(d, m, m, book, m, time.Now)
 		start := time.Now()
 		book.Apply(consent.Record{Token: identity.Token{1}, Sequence: 1, Accepted: start, Choices: []consent.Choice{

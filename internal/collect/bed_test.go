@@ -129,7 +129,7 @@ func openBed(t testing.TB, dir string, clock *clock) *bed {
 	check()
 	b.log, err = eventlog.Open(ctx, eventlog.Options{Dir: filepath.Join(dir, "log")})
 	check()
-	b.book = consent.NewBook(d)
+	b.book = consent.NewBook(d, consent.AnyNotice)
 	b.gate = consent.NewGate(d, b.book)
 	b.vault, err = vault.Open(filepath.Join(dir, "state"), d, b.keys, b.gate, clock.Now)
 	check()

@@ -25,7 +25,7 @@ func crowd(tb testing.TB) (*Gate, []identity.Token) {
 		yaml += fmt.Sprintf("  p%02d: {basis: consent, text: x, valid: 24 months}\n", i)
 	}
 	d := declaration(tb, yaml)
-	book := NewBook(d)
+	book := NewBook(d, AnyNotice)
 	rng := rand.New(rand.NewPCG(1, 2))
 	people := make([]identity.Token, benchPeople)
 	for i := range people {

@@ -17,6 +17,10 @@ type Present struct {
 	// Suspended is an end that nobody proved, of what held until then: the gate is
 	// closed, and what was kept waits for the person's own word until Until.
 	Suspended bool
+	// Notice is whether what the person had read when they gave covers what is done
+	// today; of what is suspended, whether it can be taken back without giving anew.
+	// It decides where consent is the basis.
+	Notice Coverage
 	// Since is the sequence of the choice from which an unbroken consent runs, or
 	// ran when it was suspended. A record admitted under an earlier sequence is not
 	// covered: what came before a consent never follows it.
@@ -31,7 +35,10 @@ type Present struct {
 	Until int64
 	// Last is the sequence of the newest choice about this purpose.
 	Last uint64
-	// Held is the At of what was suspended.
+	// Held is the At of what was suspended. Of a consent that was given anew, since
+	// its notice did not cover what was done, it is when that was: what was kept
+	// before is covered again, but nothing that happened before is admitted. 0 is
+	// never.
 	Held int64
 }
 
@@ -61,12 +68,14 @@ func (p *Present) lapsed(now int64) bool { return p.Until != 0 && now >= p.Until
 // when Apply has returned, no later read sees the older choice.
 type Book struct {
 	declaration *declare.Declaration
+	notices     Notices
 	shards      [shards]shard
 }
 
-// NewBook returns an empty Book for the purposes of d.
-func NewBook(d *declare.Declaration) *Book {
-	b := &Book{declaration: d}
+// NewBook returns an empty Book for the purposes of d and what people read of
+// them.
+func NewBook(d *declare.Declaration, notices Notices) *Book {
+	b := &Book{declaration: d, notices: notices}
 	for i := range b.shards {
 		b.shards[i].stride = len(d.Purposes)
 	}
@@ -91,22 +100,22 @@ func (b *Book) Apply(r Record) {
 	}
 	head.sequence = r.Sequence
 	s.touch(head)
-	fold(presents, b.declaration, &r)
+	b.fold(presents, &r)
 }
 
 // Fold returns what one person's durable records put into force, in their order.
-func Fold(d *declare.Declaration, rs []Record) []Present {
-	presents := make([]Present, len(d.Purposes))
+func (b *Book) Fold(rs []Record) []Present {
+	presents := make([]Present, len(b.declaration.Purposes))
 	for i := range rs {
-		fold(presents, d, &rs[i])
+		b.fold(presents, &rs[i])
 	}
 	return presents
 }
 
-func fold(presents []Present, d *declare.Declaration, r *Record) {
+func (b *Book) fold(presents []Present, r *Record) {
 	for i := range r.Choices {
-		if p, ok := d.Purpose(r.Choices[i].Purpose); ok {
-			presents[p] = after(presents[p], &r.Choices[i], r, &d.Purposes[p])
+		if p, ok := b.declaration.Purpose(r.Choices[i].Purpose); ok {
+			presents[p] = b.after(presents[p], &r.Choices[i], r, p)
 		}
 	}
 }
@@ -127,13 +136,14 @@ func (b *Book) Doubt(r Record) {
 		head, presents := s.person(&r.Token)
 		s.touch(head)
 		r.Sequence = head.sequence + 1 // wherever it lies, it is later than what was applied
-		presents[i] = after(presents[i], c, &r, &b.declaration.Purposes[i])
+		presents[i] = b.after(presents[i], c, &r, i)
 		presents[i].Doubtful = true
 	}
 }
 
 // after returns what a choice makes of the one before it.
-func after(old Present, c *Choice, r *Record, purpose *declare.Purpose) Present {
+func (b *Book) after(old Present, c *Choice, r *Record, i declare.PurposeIndex) Present {
+	purpose := &b.declaration.Purposes[i]
 	now := Present{State: c.State, Synthetic: c.Synthetic, Since: r.Sequence, At: c.At.UnixMilli(), Last: r.Sequence}
 	held := unbroken(&old, r, purpose.Basis)
 	if c.State != Given {
@@ -145,13 +155,17 @@ func after(old Present, c *Choice, r *Record, purpose *declare.Purpose) Present 
 		}
 		return now
 	}
+	now.Notice = b.coverage(c.Notice, i)
 	if !purpose.Valid.IsZero() {
 		now.Until = purpose.Valid.After(c.At).UnixMilli()
 	}
 	if held {
 		// The first time stands: a renewal that claims an earlier one widens
 		// nothing.
-		now.Since, now.At = old.Since, old.from()
+		now.Since, now.At, now.Held = old.Since, old.from(), old.again()
+		if purpose.Basis == declare.Consent && old.Notice != NoticeCovered {
+			now.Held = max(now.Held, c.At.UnixMilli())
+		}
 	}
 	return now
 }
@@ -160,6 +174,9 @@ func after(old Present, c *Choice, r *Record, purpose *declare.Purpose) Present 
 // out by itself still does.
 func (p *Present) suspend(old *Present, accepted time.Time) {
 	p.Suspended, p.Since, p.Held = true, old.Since, old.from()
+	if p.Notice = old.Notice; old.again() != 0 {
+		p.Notice = NoticeChanged // Held has no room for it: whoever takes this back gives anew
+	}
 	p.Until = accepted.Add(Suspension).UnixMilli()
 	if old.Until != 0 {
 		p.Until = min(p.Until, old.Until)
@@ -173,6 +190,14 @@ func (p *Present) from() int64 {
 		return p.Held
 	}
 	return p.At
+}
+
+// again returns when a consent was given anew, 0 for never.
+func (p *Present) again() int64 {
+	if p.State == Given {
+		return p.Held
+	}
+	return 0
 }
 
 // unbroken reports whether a purpose held until the record, so that what was
@@ -294,6 +319,9 @@ func holds(basis declare.Basis, p Present, now int64) Reason {
 	case Given:
 		if p.lapsed(now) {
 			return DeniedExpired
+		}
+		if basis == declare.Consent {
+			return noticeReasons[p.Notice]
 		}
 		return Allowed
 	case Refused:

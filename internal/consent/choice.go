@@ -8,6 +8,10 @@
 // [Reason] why not. A Grant cannot be made anywhere else: its fields are
 // unexported and its zero value denies.
 //
+// A consent counts for what its notice said. When more is done today than that
+// ([Notices] tell), or nobody can say what was read, the gate denies until the
+// person is asked again; nothing is destroyed for it.
+//
 //	grant, reason := gate.Ask(token, purpose, now)
 //	if reason != consent.Allowed { … un-personal … }
 //	view, err := vault.View(ctx, grant)

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -24,10 +25,12 @@ const (
 	DeniedWithdrawn
 	DeniedExpired
 	DeniedObjected
-	DeniedChanged // the choice changed while the answer was made
-	DeniedStale   // the grant ran out before the answer was released
-	DeniedClosed  // the gate is closed: starting, stopping or in doubt
-	DeniedBefore  // the data is older than the consent
+	DeniedChanged       // the choice changed while the answer was made
+	DeniedStale         // the grant ran out before the answer was released
+	DeniedClosed        // the gate is closed: starting, stopping or in doubt
+	DeniedBefore        // the data is older than the consent
+	DeniedNoticeChanged // more is done today than the notice said that was agreed to
+	DeniedUnknownNotice // nobody can say which notice was agreed to
 	reasons
 )
 
@@ -66,7 +69,12 @@ var reasonTexts = [reasons][2]string{
 	DeniedStale:          {"stale", "the permission ran out before the answer could leave"},
 	DeniedClosed:         {"closed", "the gate is closed while the server starts, stops or is in doubt"},
 	DeniedBefore:         {"before_consent", "the data is older than the consent"},
+	DeniedNoticeChanged:  {"notice_changed", "more is done today than the person agreed to, so they must be asked again"},
+	DeniedUnknownNotice:  {"unknown_notice", "nobody can say what the person agreed to, so they must be asked again"},
 }
+
+// noticeReasons are the answers by what a notice covers.
+var noticeReasons = [...]Reason{NoticeUnknown: DeniedUnknownNotice, NoticeChanged: DeniedNoticeChanged, NoticeCovered: Allowed}
 
 // GrantLife is how long a Grant can be used. It bounds the work that a
 // withdrawal may find under way, and so the declared time of promise 3.
@@ -240,12 +248,21 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 		if presents != nil {
 			p = presents[i]
 		}
-		if narrowable(basis) && (holds(basis, p, ms) != Allowed || p.State == Given && p.At != 0 && at < p.At) {
+		if narrowable(basis) && (holds(basis, p, ms) != Allowed || p.State == Given && at < p.admits()) {
 			continue
 		}
 		a.Holds = a.Holds.With(declare.PurposeIndex(i))
 	}
 	return a
+}
+
+// admits returns the time from which a consent admits what happened, in Unix
+// milliseconds: from when it was given, or given again to what had changed.
+func (p *Present) admits() int64 {
+	if from := max(p.At, p.again()); from != 0 {
+		return from
+	}
+	return math.MinInt64 // no limit
 }
 
 // Still returns those of the purposes under which a record was admitted that
@@ -277,12 +294,16 @@ func (g *Gate) Still(t identity.Token, admitted declare.Set, sequence uint64, no
 }
 
 // keeps reports whether what was admitted under a sequence may be kept at now, in
-// Unix milliseconds.
+// Unix milliseconds. What a person agreed to under a notice that covers too little
+// today waits until they are asked again.
 func keeps(basis declare.Basis, p *Present, sequence uint64, now int64) bool {
 	if p.Suspended {
 		return !p.lapsed(now) && sequence >= p.Since
 	}
-	return holds(basis, *p, now) == Allowed && (p.State != Given || sequence >= p.Since)
+	if p.State == Given {
+		return !p.lapsed(now) && sequence >= p.Since
+	}
+	return holds(basis, *p, now) == Allowed
 }
 
 // Why returns for each purpose of the declaration why it holds or does not for

@@ -63,7 +63,38 @@ func (m *model) allows(who identity.Token, p int, now time.Time) bool {
 		return m.purposes[p].Basis != declare.Consent
 	}
 	last := list[len(list)-1]
-	return last.choice.State == Given && now.Before(m.ends(p, last))
+	return last.choice.State == Given && now.Before(m.ends(p, last)) && m.read(p, last)
+}
+
+// read reports whether what the person had read covers what is done.
+func (m *model) read(p int, s said) bool {
+	return m.purposes[p].Basis != declare.Consent || library{}.covers(s.choice.Notice, m.purposes[p].ID)
+}
+
+// admits reports whether something about a moment may be kept from now on where
+// the purpose is allowed: not what happened before a yes that was said anew, since
+// the one before it was to less; once that was so, taking back a suspension counts
+// as said anew.
+func (m *model) admits(who identity.Token, p int, moment time.Time) bool {
+	list := m.about(who, p)
+	if len(list) == 0 || m.purposes[p].Basis != declare.Consent {
+		return true
+	}
+	anew := false
+	for i := m.first(p, list, len(list)-1); i < len(list); {
+		next := i + 1
+		for next < len(list) && list[next].choice.State != Given {
+			next++
+		}
+		if next < len(list) && (!m.read(p, list[i]) || anew && next > i+1) {
+			anew = true
+			if moment.Before(list[next].choice.At) {
+				return false
+			}
+		}
+		i = next
+	}
+	return true
 }
 
 // covers reports whether what was kept under a sequence, about a moment, may be
@@ -138,7 +169,7 @@ type machine struct {
 }
 
 func newMachine(t testing.TB) *machine {
-	d := newDesk(t)
+	d := newDeskWith(t, library{})
 	return &machine{
 		desk: d, now: noon,
 		model:  &model{purposes: d.declaration.Purposes, said: map[identity.Token][]said{}, newest: map[identity.Token]uint64{}},
@@ -199,6 +230,7 @@ func (m *machine) record(t *rapid.T) Record {
 			State:   State(rapid.SampledFrom([]int{1, 1, 1, 2, 3, 4, 9}).Draw(t, "state")),
 			At:      m.now.Add(-back),
 			Proof:   rapid.SampledFrom([]string{"", "unproven"}).Draw(t, "proof"),
+			Notice:  rapid.SampledFrom([]string{"now", "now", "older", "lost"}).Draw(t, "notice"),
 		})
 	}
 	return r
@@ -268,12 +300,18 @@ func (m *machine) admit(t *rapid.T) {
 	if a.Sequence != m.model.newest[who] {
 		t.Fatalf("stamped with %d, want %d", a.Sequence, m.model.newest[who])
 	}
+	for p, r := range m.gate.Why(who, m.now) {
+		// What must be asked again waits: nothing of it is dropped.
+		if waits := r == DeniedNoticeChanged || r == DeniedUnknownNotice; waits && !m.gate.Still(who, declare.Set(0).With(declare.PurposeIndex(p)), a.Sequence, m.now).Has(declare.PurposeIndex(p)) {
+			t.Fatalf("%s: what was kept is dropped although the person is only to be asked again", m.declaration.Purposes[p].ID)
+		}
+	}
 	still := m.gate.Still(who, a.Holds, a.Sequence, m.now)
 	if still != a.Holds {
 		t.Fatalf("admitted for %b, and at once only %b may be folded", a.Holds, still)
 	}
 	for p := range m.declaration.Purposes {
-		want := m.model.allows(who, p, m.now) && m.model.covers(who, p, a.Sequence, moment)
+		want := m.model.allows(who, p, m.now) && m.model.covers(who, p, a.Sequence, moment) && m.model.admits(who, p, moment)
 		if a.Holds.Has(declare.PurposeIndex(p)) != want {
 			t.Fatalf("%s: admitted %v, the model says %v", m.declaration.Purposes[p].ID, !want, want)
 		}

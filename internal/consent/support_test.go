@@ -40,6 +40,28 @@ attributes:
   some: {type: string, category: c, retention: 1 year, purposes: [contract]}
 `
 
+// library knows two versions of the notice of everyBasis: "now", and "older",
+// which said less of consent.
+type library struct{}
+
+func (library) covers(version string, p declare.PurposeID) bool {
+	return version == "now" || version == "older" && p != "consent"
+}
+
+// The purposes in the order of their bits.
+var everyPurpose = []declare.PurposeID{"consent", "contract", "legal_obligation", "legitimate_interest", "opt_out", "short"}
+
+func (l library) Covered(version string) (s declare.Set, known bool) {
+	for i, p := range everyPurpose {
+		if l.covers(version, p) {
+			s = s.With(declare.PurposeIndex(i))
+		}
+	}
+	return s, version == "now" || version == "older"
+}
+
+func (library) Version(string) string { return "now" }
+
 // desk is a book with its gate and the class of all purposes.
 type desk struct {
 	declaration *declare.Declaration
@@ -48,12 +70,14 @@ type desk struct {
 	all, some   *declare.Class
 }
 
-func newDesk(tb testing.TB) *desk {
+func newDesk(tb testing.TB) *desk { return newDeskWith(tb, AnyNotice) }
+
+func newDeskWith(tb testing.TB, notices Notices) *desk {
 	tb.Helper()
 	d := declaration(tb, everyBasis)
 	all, _ := d.Attribute("all")
 	some, _ := d.Attribute("some")
-	book := NewBook(d)
+	book := NewBook(d, notices)
 	gate := NewGate(d, book)
 	gate.Open()
 	return &desk{declaration: d, book: book, gate: gate, all: all.Class, some: some.Class}

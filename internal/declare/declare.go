@@ -42,8 +42,14 @@ const (
 // after Parse, so it is shared freely.
 type Declaration struct {
 	// Hash is the SHA-256 of the canonical content, in hexadecimal: the version
-	// of the declaration and of the notice that is written from it.
+	// of the declaration. The notices written from it have versions of their own.
 	Hash string
+
+	// Languages in which the notice is written, BCP 47; the first is the one that
+	// the file is written in. Grade is the school grade that every text of the
+	// notice is meant to be readable at.
+	Languages []string
+	Grade     float64
 
 	Controllers []ControllerInfo // at least one; the first is the default
 	Purposes    []Purpose        // sorted by ID; a Set's bit i is Purposes[i]
@@ -60,6 +66,7 @@ type Declaration struct {
 	ReceiptRetention Period
 
 	index index
+	texts map[string]Texts // by language; see Translate
 }
 
 // ControllerInfo is a brand that answers for the data.
@@ -102,8 +109,13 @@ const (
 type Purpose struct {
 	ID      PurposeID
 	Basis   Basis
-	Text    string      // what the person reads, in plain words
-	Receipt ReceiptMode // when a decision's receipt is durable
+	Text    string // what the person reads, in plain words
+	Title   string // a few words, as on a switch; "" where none is declared
+	Without string // what changes for the person without it, or ""
+	// Recipients are who receives the data beside the controller, as the notice
+	// names them, sorted.
+	Recipients []string
+	Receipt    ReceiptMode // when a decision's receipt is durable
 	// Categories are names under which consent managers speak of this purpose
 	// (Segment's context.consent.categoryPreferences). The purpose's own ID is
 	// always one. All of them must be true.

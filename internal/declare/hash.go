@@ -20,6 +20,8 @@ type canonical struct {
 	Attributes  []canonicalField
 	Context     []canonicalField
 	Events      []canonicalEvent
+	Languages   []string
+	Grade       float64
 }
 
 type canonicalPurpose struct {
@@ -30,6 +32,9 @@ type canonicalPurpose struct {
 	Categories []string
 	Engines    []string
 	Valid      Period
+	Title      string
+	Without    string
+	Recipients []string
 	Show       []Obligation `json:",omitempty"` // so that what says nothing of it keeps its hash
 }
 
@@ -62,12 +67,14 @@ func (d *Declaration) hash() string {
 	c := canonical{
 		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys, ShopJWKS: d.ShopJWKS,
 		Attributes: canonicalFields(d.Attributes), Context: canonicalFields(d.Context),
+		Languages: d.Languages, Grade: d.Grade,
 	}
 	for i := range d.Purposes {
 		p := &d.Purposes[i]
 		c.Purposes = append(c.Purposes, canonicalPurpose{
 			ID: p.ID, Basis: p.Basis, Text: p.Text, Receipt: p.Receipt.String(),
 			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid, Show: p.Show,
+			Title: p.Title, Without: p.Without, Recipients: p.Recipients,
 		})
 	}
 	for i := range d.Identifiers {

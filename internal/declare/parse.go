@@ -26,17 +26,20 @@ func Parse(name string, b []byte) (*Declaration, error) {
 		return nil, s.err()
 	}
 	d.Hash = d.hash()
+	d.texts = map[string]Texts{d.Languages[0]: d.ownTexts()}
 	return d, nil
 }
 
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	top := s.object(root, "the declaration",
-		"version", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context")
+		"version", "languages", "reading", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context")
 	if top == nil {
 		return
 	}
 	s.version(root, top["version"])
+	s.languages(top["languages"], d)
+	s.reading(top["reading"], d)
 	s.controller(root, top["controller"], d)
 	s.receipts(root, top["receipts"], d)
 	if n := top["shop_keys"]; n != nil {
@@ -153,7 +156,7 @@ func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 
 func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	what := "the purpose " + quote(e.key)
-	m := s.object(e.value, what, "basis", "text", "receipt", "categories", "engines", "valid", "show")
+	m := s.object(e.value, what, "basis", "text", "title", "without", "recipients", "receipt", "categories", "engines", "valid", "show")
 	if m == nil {
 		return Purpose{}
 	}
@@ -164,6 +167,7 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 		}
 	}
 	p.Text, _ = s.need(e.at, m, what, "text")
+	s.words(m, what, &p)
 	if n := m["receipt"]; n != nil {
 		p.Receipt = ReceiptMode(s.choice(n, "receipt of "+what, receiptWords))
 	}

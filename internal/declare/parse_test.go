@@ -390,6 +390,8 @@ func TestHashIsOfWhatIsSaidAndNotOfHow(t *testing.T) {
 		"text: To suggest": "text: To offer", "36 months": "37 months", "category: device": "category: thing", "receipt: before": "receipt: after",
 		"    valid: 24 months": "    valid: 24 months\n    show: [{code: human, text: Ask us}]",
 		"[ads]":                "[ad]", "[recommend]": "[price]", "action: purchase": "action: cart", "country: DE": "country: FR", "type: string": "type: time", "6 years": "7 years", "Your account's": "Your", "  email:": "  mail:",
+		"version: 1\n": "version: 1\nlanguages: [en, ru]\n", "version: 1": "version: 1\nreading: {grade: 8}", "basis: contract": "basis: contract\n    title: Orders",
+		"basis: consent": "basis: consent\n    recipients: [x]", "valid: 24 months": "valid: 24 months\n    without: Nothing.",
 	} {
 		if mustParse(t, strings.Replace(small, old, new, 1)).Hash == want {
 			t.Errorf("%q for %q did not change the hash", new, old)

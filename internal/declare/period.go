@@ -112,6 +112,26 @@ func count(n int, unit string) string {
 // MarshalText returns String.
 func (p Period) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
+// UnmarshalText reads what MarshalText wrote.
+func (p *Period) UnmarshalText(b []byte) (err error) {
+	if *p = (Period{}); len(b) == 0 {
+		return nil
+	}
+	*p, err = ParsePeriod(string(b))
+	return err
+}
+
+// Longer reports whether p is longer than q, a month counted as the mean of a
+// calendar's; of two zero Periods, which mean no limit, neither is, and no limit
+// is longer than any.
+func (p Period) Longer(q Period) bool {
+	if p.IsZero() || q.IsZero() {
+		return p.IsZero() && !q.IsZero()
+	}
+	hours := func(p Period) int { return p.Months*730 + p.Months/2 + p.Days*24 } // 730.5 a month
+	return hours(p) > hours(q)
+}
+
 // Duration returns how long the period is from t's day on (UTC), which is the same
 // all that day: what a store with durations keeps by. Nothing that came on the day
 // leaves before After says.

@@ -2,6 +2,7 @@ package declare
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -98,5 +99,27 @@ func TestWordsComeBack(t *testing.T) {
 	}
 	if Basis(99).String() != "unknown" || NoAction.String() != "" || Like.String() != "like" || Money.String() != "money" || Special.String() != "special" || ReceiptBefore.String() != "before" {
 		t.Error("a word is wrong")
+	}
+}
+
+func TestPeriodLonger(t *testing.T) {
+	for _, c := range []struct {
+		p, q string
+		want bool
+	}{
+		{"13 months", "1 year", true}, {"1 year", "13 months", false}, {"1 year", "12 months", false},
+		{"1 year", "365 days", true}, {"366 days", "1 year", true}, {"8 days", "1 week", true},
+		{"", "100 years", true}, {"100 years", "", false}, {"", "", false},
+	} {
+		var p, q Period
+		if err := errors.Join(p.UnmarshalText([]byte(c.p)), q.UnmarshalText([]byte(c.q))); err != nil {
+			t.Fatal(err)
+		}
+		if p.Longer(q) != c.want {
+			t.Errorf("%q longer than %q: %v", c.p, c.q, !c.want)
+		}
+	}
+	if new(Period).UnmarshalText([]byte("soon")) == nil {
+		t.Error("soon is a period")
 	}
 }

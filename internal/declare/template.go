@@ -3,12 +3,22 @@ package declare
 import (
 	_ "embed"
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode"
 )
 
 //go:embed template.yaml
 var template string
+
+//go:embed template.ru.yaml
+var templateRussian []byte
+
+// TemplateTranslations returns the template's texts in its other languages, as
+// [Declaration.Translate] reads them.
+func TemplateTranslations() map[string][]byte {
+	return map[string][]byte{"ru": slices.Clone(templateRussian)}
+}
 
 // Template returns the commented declaration that `accord init` writes for a
 // controller of that name. Its id is made from the name. It parses as it is;

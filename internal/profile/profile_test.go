@@ -65,7 +65,7 @@ func parse(tb testing.TB, text string) *declare.Declaration {
 // grants asks for every purpose for Ann, who consented at noon with sequence 5.
 func grants(tb testing.TB, d *declare.Declaration) map[declare.PurposeID]consent.Grant {
 	tb.Helper()
-	book := consent.NewBook(d)
+	book := consent.NewBook(d, consent.AnyNotice)
 	r := consent.Record{Token: ann, Sequence: 5, Accepted: noon}
 	for i := range d.Purposes {
 		r.Choices = append(r.Choices, consent.Choice{Purpose: d.Purposes[i].ID, State: consent.Given, At: noon})

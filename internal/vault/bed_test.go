@@ -70,7 +70,7 @@ func newBed(t testing.TB) *bed {
 	}
 	b := &bed{t: t, dir: t.TempDir(), d: d}
 	b.time.Store(start.UnixMilli())
-	b.book = consent.NewBook(d)
+	b.book = consent.NewBook(d, consent.AnyNotice)
 	b.gate = consent.NewGate(d, b.book)
 	b.gate.Open()
 	if b.keys, err = OpenKeys(filepath.Join(b.dir, "keys"), d); err != nil {

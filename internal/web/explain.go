@@ -81,8 +81,11 @@ func note(b declare.Basis, p consent.Present, why consent.Reason) string {
 	if p.Synthetic {
 		s += " (simulated)"
 	}
-	if why == consent.DeniedExpired {
+	switch why {
+	case consent.DeniedExpired:
 		s += "; it has expired"
+	case consent.DeniedNoticeChanged, consent.DeniedUnknownNotice:
+		s += "; it must be asked again"
 	}
 	return s
 }
@@ -121,6 +124,8 @@ var reasons = map[string][2]string{
 	consent.DeniedStale.Code():          both("the permission ran out before the answer could leave"),
 	consent.DeniedClosed.Code():         both("the gate is closed while the server starts or stops"),
 	consent.DeniedBefore.Code():         {"the data is older than your consent", "the data is older than their consent"},
+	consent.DeniedNoticeChanged.Code():  {"more is done today than you agreed to, so you must be asked again", "more is done today than they agreed to, so they must be asked again"},
+	consent.DeniedUnknownNotice.Code():  {"nobody can say what you agreed to, so you must be asked again", "nobody can say what they agreed to, so they must be asked again"},
 }
 
 func both(s string) [2]string { return [2]string{s, s} }

@@ -35,7 +35,7 @@ func viewOf(t testing.TB, purpose declare.PurposeID, tellings ...telling) profil
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := consent.NewBook(d)
+	book := consent.NewBook(d, consent.AnyNotice)
 	gate := consent.NewGate(d, book)
 	gate.Open()
 	r := consent.Record{Controller: d.Controller(), Token: identity.Token{1}, Sequence: 1, Accepted: now}

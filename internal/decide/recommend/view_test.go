@@ -38,7 +38,7 @@ func granted(t testing.TB, items ...Interaction) profile.View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := consent.NewBook(d)
+	book := consent.NewBook(d, consent.AnyNotice)
 	gate := consent.NewGate(d, book)
 	gate.Open()
 	token := identity.Token{1, 2, 3}

@@ -293,6 +293,8 @@ func otherwise(p *declare.Purpose, reason consent.Reason, personal bool) string 
 		return ""
 	case consent.DeniedNoChoice, consent.DeniedRefused, consent.DeniedWithdrawn, consent.DeniedExpired:
 		return "Give your consent for \"" + id + "\" and later answers use what you do from then on."
+	case consent.DeniedNoticeChanged, consent.DeniedUnknownNotice:
+		return "Read what is done for \"" + id + "\" now and give your consent again, and later answers are personal."
 	case consent.DeniedObjected:
 		return "Take back your objection to \"" + id + "\" and later answers use what you do from then on."
 	case consent.DeniedUnproven:

@@ -110,7 +110,7 @@ func newHouse(t *testing.T, receipt string) *house {
 	log, err := eventlog.Open(t.Context(), eventlog.Options{Dir: dir + "/log"})
 	must(t, err)
 	h.log = &slowLog{Log: log}
-	book := consent.NewBook(d)
+	book := consent.NewBook(d, consent.AnyNotice)
 	h.gate = consent.NewGate(d, book)
 	state, err := vault.Open(dir+"/state", d, keys, h.gate, time.Now)
 	must(t, err)

@@ -1,0 +1,205 @@
+package declare
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// The language and the school grade of a declaration that names none. Grade 9 is
+// what most adults read without effort.
+const (
+	defaultLanguage = "en"
+	defaultGrade    = 9
+)
+
+// languages reads the languages of the notice, the file's own first.
+func (s *source) languages(n *yaml.Node, d *Declaration) {
+	d.Languages = []string{defaultLanguage}
+	if n == nil {
+		return
+	}
+	d.Languages = nil
+	for _, e := range s.list(n, "languages") {
+		if !isLanguage(e.key) {
+			s.fault(e.at, "the language %s must be a short tag in small letters, such as en, ru or pt-br", quote(e.key))
+			continue
+		}
+		d.Languages = append(d.Languages, e.key)
+	}
+	if len(d.Languages) == 0 && len(s.faults) == 0 {
+		s.fault(n, "languages is empty: name first the language that this file is written in, or leave it out for %s", defaultLanguage)
+	}
+}
+
+// reading reads how hard a text may be to read.
+func (s *source) reading(n *yaml.Node, d *Declaration) {
+	d.Grade = defaultGrade
+	if n == nil {
+		return
+	}
+	m := s.object(n, "reading", "grade")
+	g := m["grade"]
+	if m == nil || g == nil {
+		return
+	}
+	grade, err := strconv.Atoi(g.Value)
+	if g.Kind != yaml.ScalarNode || g.ShortTag() != "!!int" || err != nil || grade < 1 || grade > 20 {
+		s.fault(g, "grade of reading must be a school grade from 1 to 20, such as 9")
+		return
+	}
+	d.Grade = float64(grade)
+}
+
+// words reads what the notice says of a purpose beside its text.
+func (s *source) words(m map[string]*yaml.Node, what string, p *Purpose) {
+	if n := m["title"]; n != nil {
+		p.Title, _ = s.text(n, "title of "+what)
+	}
+	if n := m["without"]; n != nil {
+		p.Without, _ = s.text(n, "without of "+what)
+	}
+	if n := m["recipients"]; n != nil {
+		for _, r := range s.list(n, "recipients of "+what) {
+			p.Recipients = append(p.Recipients, r.key)
+		}
+		slices.Sort(p.Recipients)
+	}
+}
+
+// isLanguage reports whether s is a language tag as files are named by it.
+func isLanguage(s string) bool {
+	if len(s) < 2 || len(s) > 16 || s[0] < 'a' || s[0] > 'z' || strings.HasSuffix(s, "-") {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// TextKey names one text of a declaration that people read.
+type TextKey struct {
+	// Section is "purposes", "identifiers", "attributes", "context", "events",
+	// "categories" or "recipients".
+	Section string
+	// Name is the purpose, the identifier, the path, the event or, of a category
+	// or a recipient, the word of the declaration itself.
+	Name string
+	// Part is "title", "text" or "without" of a purpose and the path of an
+	// event's field; else "".
+	Part string
+}
+
+// String returns the key as a person finds it in the file.
+func (k TextKey) String() string {
+	s := k.Section + ": " + quote(k.Name)
+	if k.Part != "" {
+		s += ": " + quote(k.Part)
+	}
+	return s
+}
+
+// Texts are all texts of a declaration in one language.
+type Texts map[TextKey]string
+
+// Texts returns the texts in one of d.Languages, or nil where that language was
+// not translated.
+func (d *Declaration) Texts(language string) Texts { return d.texts[language] }
+
+// ownTexts gathers the texts as the declaration itself has them. A field without
+// a text has none in any language.
+func (d *Declaration) ownTexts() Texts {
+	t := Texts{}
+	put := func(section, name, part, text string) {
+		if text != "" {
+			t[TextKey{section, name, part}] = text
+		}
+	}
+	field := func(section, name, part string, f *Field) {
+		put(section, name, part, f.Text)
+		put("categories", f.Category, "", f.Category)
+	}
+	for i := range d.Purposes {
+		p := &d.Purposes[i]
+		put("purposes", string(p.ID), "title", p.Title)
+		put("purposes", string(p.ID), "text", p.Text)
+		put("purposes", string(p.ID), "without", p.Without)
+		for _, r := range p.Recipients {
+			put("recipients", r, "", r)
+		}
+	}
+	for _, id := range d.Identifiers {
+		put("identifiers", id.Kind.String(), "", id.Text)
+		put("categories", id.Category, "", id.Category)
+	}
+	for i := range d.Attributes {
+		field("attributes", d.Attributes[i].Path, "", &d.Attributes[i])
+	}
+	for i := range d.Context {
+		field("context", d.Context[i].Path, "", &d.Context[i])
+	}
+	for i := range d.Events {
+		e := &d.Events[i]
+		for j := range e.Fields {
+			field("events", e.Name, e.Fields[j].Path, &e.Fields[j])
+		}
+	}
+	return t
+}
+
+// Translate reads the texts of a declaration in another of its languages, such as
+// accord.ru.yaml, strictly: a text that is missing and one that the declaration
+// does not have are errors that name it. Call it before d is shared.
+func (d *Declaration) Translate(language, name string, b []byte) error {
+	s := &source{file: name}
+	if i := slices.Index(d.Languages, language); i < 1 {
+		return fmt.Errorf("%s: %s is none of the languages that the declaration is translated to: add it to languages, behind %s", name, quote(language), d.Languages[0])
+	}
+	own := d.texts[d.Languages[0]]
+	t := Texts{}
+	if root := s.root(b); root != nil {
+		s.translation(root, own, t)
+	}
+	if len(s.faults) == 0 {
+		s.lacks(own, t)
+	}
+	if len(s.faults) > 0 {
+		return s.err()
+	}
+	d.texts[language] = t
+	return nil
+}
+
+// lacks names what is not translated, in the order of the names.
+func (s *source) lacks(own, t Texts) {
+	for _, key := range slices.SortedFunc(maps.Keys(own), func(a, b TextKey) int { return strings.Compare(a.String(), b.String()) }) {
+		if t[key] == "" {
+			s.faultAt(1, "the translation lacks %s, which is %s", key, quote(own[key]))
+		}
+	}
+}
+
+// translation reads the sections into t. In each there are texts by name; only
+// those of a purpose and of an event have parts.
+func (s *source) translation(root *yaml.Node, own, t Texts) {
+	take := func(key TextKey, e entry) {
+		if own[key] == "" {
+			s.fault(e.at, "the declaration has no text for %s: take it out, or add it to the declaration", key)
+			return
+		}
+		t[key], _ = s.text(e.value, key.String())
+	}
+	for section, n := range s.object(root, "the translation", "purposes", "identifiers", "attributes", "context", "events", "categories", "recipients") {
+		for _, e := range s.entries(n, section) {
+			if section != "purposes" && section != "events" {
+				take(TextKey{Section: section, Name: e.key}, e)
+				continue
+			}
+			for _, part := range s.entries(e.value, section+": "+quote(e.key)) {
+				take(TextKey{section, e.key, part.key}, part)
+			}
+		}
+	}
+}
