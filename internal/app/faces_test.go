@@ -24,7 +24,7 @@ type visit struct {
 }
 
 // missing are routes that accord.js uses and this server does not have yet.
-var missing = regexp.MustCompile(`/v1/(notice|consent|unlink)|/accord.js`)
+var missing = regexp.MustCompile(`/v1/(consent|unlink)|/accord.js`)
 
 // newVisit opens a browser at a path of the demonstration, or skips. A page that
 // writes an error to the console fails the test, and so does one that its

@@ -450,14 +450,11 @@
 
   // ---- the beginning -----------------------------------------------------------------------------
 
-  // texts reads the notice in the person's language. Where there is none, the
-  // declaration's own words are it.
+  // texts reads what is kept and why: by the declaration, and in the person's words.
   async function texts() {
-    declaration = await text("/v1/declaration");
-    notice = await text("/v1/notice?" + new URLSearchParams({ language: words.language })).catch(() => ({
-      version: declaration.version, language: "en",
-      purposes: declaration.purposes.map((p) => ({ id: p.id, title: p.id[0].toUpperCase() + p.id.slice(1).replaceAll("_", " "), sentence: p.text, detail: [] })),
-    }));
+    [declaration, notice] = await Promise.all([
+      text("/v1/declaration"), text("/v1/notice?" + new URLSearchParams({ language: words.language })),
+    ]);
   }
 
   async function init({ url, key, shopToken = "", visitor = "", language = "", banner = true, storage }) {
