@@ -120,6 +120,9 @@ type Config struct {
 	Metrics *prometheus.Registry
 	Logger  *slog.Logger
 
+	// Pages are what people see in a browser, by pattern. Optional.
+	Pages map[string]http.Handler
+
 	Now     func() time.Time // optional: time.Now
 	Timeout time.Duration    // optional: how long a request may take, 10 s
 	// VisitorRate is how many visitor tokens a source may get a second, and
@@ -170,6 +173,7 @@ func New(c Config) (http.Handler, error) {
 	api := humago.New(humaMux{s}, s.humaConfig())
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
+	s.registerErase(api)
 	s.registerPreferences(api)
 	s.registerLinks(api)
 	s.registerStops(api)
@@ -194,6 +198,9 @@ func New(c Config) (http.Handler, error) {
 		metrics.ServeHTTP(x, r)
 	})
 	s.handle("/", s.other)
+	for pattern, page := range s.Pages {
+		s.mux.Handle(pattern, page)
+	}
 	return s.mux, nil
 }
 

@@ -18,7 +18,7 @@ import (
 
 // reserved are the methods of choices that Accord makes itself. What an event
 // reported must not pass for the person's own word, nor the other way round.
-var reserved = []string{choices.MethodEvent, "import", "simulated"}
+var reserved = []string{choices.MethodEvent, choices.MethodErasure, "import", "simulated"}
 
 func (s *server) registerConsent(api huma.API) {
 	huma.Register(api, withProofs(s.operation(huma.Operation{

@@ -10,6 +10,7 @@ import (
 	"accord/internal/consent"
 	"accord/internal/decide"
 	"accord/internal/decide/run"
+	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -58,6 +59,9 @@ type Choices interface {
 	Stop(ctx context.Context, s consent.Stop) error
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
+	// Erase destroys what is kept about a person and forgets the lookup. It returns
+	// the purposes for which a law obliges to keep something.
+	Erase(ctx context.Context, t identity.Token, l identity.Lookup, proof string) ([]declare.PurposeID, error)
 }
 
 // Collector takes events. *collect.Collector does.

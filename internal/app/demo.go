@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,6 +75,9 @@ func Demo(ctx context.Context, o DemoOptions, out, talk io.Writer) (err error) {
 	if err := d.fill(ctx); err != nil {
 		return fmt.Errorf("filling the shop: %w", err)
 	}
+	if err := d.vouch(); err != nil {
+		return err
+	}
 	handler, err := d.handler()
 	if err != nil {
 		return err
@@ -83,7 +87,7 @@ func Demo(ctx context.Context, o DemoOptions, out, talk io.Writer) (err error) {
 	var work sync.WaitGroup
 	work.Go(func() { d.live(living) })
 	defer func() { stop(); d.feed.Close(); work.Wait() }()
-	fmt.Fprintf(talk, "A simulated shop is open. Look at it: http://%s/demo\n", listener.Addr())
+	fmt.Fprintf(talk, "A simulated shop is open. Buy tea there: http://%[1]s/shop\nSee what happens behind it: http://%[1]s/demo\n", listener.Addr())
 	if err := d.keys(out, talk); err != nil {
 		return err
 	}
@@ -125,6 +129,7 @@ type demo struct {
 	house *House
 	shop  *world.World
 	feed  *web.Feed
+	sign  ed25519.PrivateKey // of the shop's tokens
 
 	alike map[string]int // by customer: how little their own answer would show
 
@@ -332,6 +337,12 @@ func (d *demo) handler() (http.Handler, error) {
 	mux.Handle("/", api)
 	mux.Handle("/demo", page)
 	mux.Handle("/demo/", page)
+	shop, err := d.shopPage()
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/shop", shop)
+	mux.Handle("/shop/", shop)
 	mux.Handle("GET /{$}", http.RedirectHandler("/demo", http.StatusSeeOther))
 	return mux, nil
 }

@@ -64,6 +64,7 @@ type Keys interface {
 	Open(dst []byte, h *event.Header, sealed []byte) ([]byte, error)
 	Destroy(ctx context.Context, t identity.Token, classes ...declare.ClassID) error
 	Classes(t identity.Token) ([]declare.ClassID, error)
+	Forget(ctx context.Context, ls ...identity.Lookup) error
 }
 
 // Log is the choice stream. *eventlog.Log is one.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"accord/internal/identity"
@@ -103,6 +104,8 @@ type round struct {
 	tokens  map[identity.Lookup]identity.Token
 	keys    map[keyRef]*keyState
 	secrets map[string][]byte
+	// forgotten are lookups whose rows are deleted: see Forget.
+	forgotten []identity.Lookup
 }
 
 // keyState is what a round makes of a data key.
@@ -121,7 +124,7 @@ func (r *round) token(l identity.Lookup) (identity.Token, error) {
 	if err != nil {
 		return identity.Token{}, err
 	}
-	if found {
+	if found && !slices.Contains(r.forgotten, l) {
 		if len(row) != len(identity.Token{}) {
 			return identity.Token{}, errors.New("the key store holds a damaged token: restore it from a backup")
 		}
@@ -193,6 +196,7 @@ func (r *round) publish() {
 	for l, t := range r.tokens {
 		r.k.tokens.publish(l, t)
 	}
+	r.publishForgotten()
 	scrub := false
 	for ref, s := range r.keys {
 		if s.removed {

@@ -48,7 +48,7 @@ type server struct {
 	streams chan struct{} // a place for each open stream
 }
 
-//go:embed static
+//go:embed static languages
 var static embed.FS
 
 // New returns the demo page and all below it; mount it at /demo and /demo/.

@@ -13,7 +13,7 @@ import (
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"join":    func(s []string) string { return strings.Join(s, ", ") },
 	"grouped": grouped,
-}).ParseFS(static, "static/*.html"))
+}).Option("missingkey=error").ParseFS(static, "static/*.html"))
 
 // pageView is what page.html shows.
 type pageView struct {

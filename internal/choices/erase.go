@@ -1,0 +1,103 @@
+package choices
+
+import (
+	"context"
+
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/identity"
+)
+
+// MethodErasure is the method of the choices that an erasure makes.
+const MethodErasure = "erasure"
+
+// Erase ends all that a person chose, destroys the keys of all that is kept about
+// them, receipts too, and forgets the lookup by which they were found: whoever
+// comes with it next is somebody new. It returns the purposes for which the law
+// obliges the controller to keep something; that alone stays readable.
+//
+// The record of what it ended is the proof that it was done. It stays under a
+// token that nobody's id leads to. An Erase that fails may be called again, and
+// does what is left.
+func (c *Choices) Erase(ctx context.Context, t identity.Token, l identity.Lookup, proof string) (kept []declare.PurposeID, err error) {
+	if _, err := c.Record(ctx, t, c.ends(proof)); err != nil {
+		return nil, err
+	}
+	// Nobody who hangs up stops what was begun.
+	ctx = context.WithoutCancel(ctx)
+	if _, err := c.obliterate(ctx, t); err != nil {
+		return nil, err
+	}
+	if err := c.keys.Forget(ctx, l); err != nil {
+		return nil, err
+	}
+	// What was on its way in while the person could still be found.
+	return c.obliterate(ctx, t)
+}
+
+// ends are choices that end every purpose that a choice can end.
+func (c *Choices) ends(proof string) (cs []consent.Choice) {
+	for i := range c.declaration.Purposes {
+		p := &c.declaration.Purposes[i]
+		choice := consent.Choice{Purpose: p.ID, State: consent.Objected, At: c.now().UTC(), Method: MethodErasure, Proof: proof}
+		switch p.Basis {
+		case declare.Contract, declare.LegalObligation:
+			continue
+		case declare.Consent:
+			choice.State = consent.Withdrawn
+		}
+		cs = append(cs, choice)
+	}
+	return cs
+}
+
+// obliterate destroys the keys of all of a person's classes but that of their
+// choices, without which the next start could not read the erasure, and those
+// that the law obliges the controller to keep.
+func (c *Choices) obliterate(ctx context.Context, t identity.Token) (kept []declare.PurposeID, err error) {
+	unlock, err := c.lock(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	living, err := c.keys.Classes(t)
+	if err != nil {
+		return nil, err
+	}
+	var doomed []declare.ClassID
+	var obliged declare.Set
+	for _, id := range living {
+		class, _ := c.declaration.Class(id)
+		switch must := class.Purposes & c.obligations(); {
+		case id == declare.ClassChoice:
+		case must != 0:
+			obliged |= must
+		default:
+			doomed = append(doomed, id)
+		}
+	}
+	if err := c.keys.Destroy(ctx, t, doomed...); err != nil {
+		return nil, err
+	}
+	for _, id := range doomed {
+		if err := c.state.Drop(t, id); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.declaration.Purposes {
+		if obliged.Has(declare.PurposeIndex(i)) {
+			kept = append(kept, c.declaration.Purposes[i].ID)
+		}
+	}
+	return kept, nil
+}
+
+// obligations are the purposes that rest on a duty of law.
+func (c *Choices) obligations() (s declare.Set) {
+	for i := range c.declaration.Purposes {
+		if c.declaration.Purposes[i].Basis == declare.LegalObligation {
+			s = s.With(declare.PurposeIndex(i))
+		}
+	}
+	return s
+}

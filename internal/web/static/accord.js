@@ -1,0 +1,488 @@
+// accord.js asks people what may be used, keeps to it, and lets them change it.
+//
+//   <script src="https://accord.example/accord.js" defer></script>
+//
+//   accord.init({ url, key, shopToken?, language?, banner? })   // once a page
+//   accord.consent("personalization")                           // true or false, now
+//   accord.choose({ personalization: true })                    // signed, in force when it resolves
+//   accord.track("Product Viewed", { product_id: "P-1" })
+//   accord.decide({ n: 8 })                                     // items, personal, receipt
+//   accord.identify(shopToken, traits?)                         // the shop vouches for a customer
+//   accord.signOut()                                            // who comes next is somebody else
+//   accord.ask()                                                // opens the choices again
+//   accord.me()                                                 // address of the person's own page
+//
+// "accord:change" is sent to document whenever a choice may have changed.
+//
+// Nothing is stored in the browser and no id is made before there is something
+// that may be used: who refuses all stays nobody. An event leaves with the fields
+// that the choices of the moment allow, and not at all where they allow none. The
+// server holds to the same rules; here they keep data from leaving.
+//
+// It needs nothing else, has no inline code or style, and runs under
+// "script-src SERVER; connect-src SERVER" without more.
+"use strict";
+(() => {
+  const WORDS = {}; // by language; the server fills it in
+  const MAX_QUEUE = 100, MAX_RECEIPTS = 10, BATCH = 20, LINGER = 2000;
+
+  let config, words, notice, declaration;
+  let purposes = [], history = [], linked = false;
+  let memory = blank();
+  let begin;
+  const ready = new Promise((resolve) => { begin = resolve; });
+
+  // ---- what the browser keeps ------------------------------------------------
+
+  function blank() { return { visitor: "", refused: "", queue: [], receipts: [], answered: 0 }; }
+
+  // Storage may be forbidden; then the page remembers until it is left.
+  function load() {
+    try { Object.assign(memory, JSON.parse(config.storage.getItem(config.name))); } catch { /* as new */ }
+  }
+
+  function save() {
+    try {
+      if (JSON.stringify(memory) === JSON.stringify(blank())) config.storage.removeItem(config.name);
+      else config.storage.setItem(config.name, JSON.stringify(memory));
+    } catch { /* until the page is left */ }
+  }
+
+  // ---- who it is --------------------------------------------------------------
+
+  const visitorID = () => memory.visitor.split(".")[1] || "";
+
+  function userID() {
+    try {
+      const claims = atob(config.shopToken.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+      return JSON.parse(new TextDecoder().decode(Uint8Array.from(claims, (c) => c.charCodeAt(0)))).sub || "";
+    } catch { return ""; }
+  }
+
+  // people are the customer and the visitor, as far as they are known here; person
+  // is the one whose choices count.
+  const people = () => [userID() && { user_id: userID() }, visitorID() && { anonymous_id: visitorID() }].filter(Boolean);
+  const person = () => people()[0] || null;
+
+  let becoming;
+  async function somebody() {
+    if (person()) return;
+    becoming ||= call("POST", "/v1/visitor").finally(() => { becoming = null; });
+    memory.visitor = (await becoming).token;
+    save();
+  }
+
+  // ---- the server --------------------------------------------------------------
+
+  async function call(method, path, body) {
+    const headers = { Authorization: "Bearer " + config.key };
+    if (memory.visitor) headers["Accord-Visitor"] = memory.visitor;
+    if (config.shopToken) headers["Accord-Shop-Token"] = config.shopToken;
+    if (body) headers["Content-Type"] = "application/json";
+    const response = await fetch(config.url + path, {
+      method, headers, body: body && JSON.stringify(body),
+      cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer",
+    });
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return answer;
+    throw Object.assign(new Error(answer.detail || response.statusText), { status: response.status, code: answer.code });
+  }
+
+  // A public text: without a key, and the browser may keep it.
+  async function text(path) {
+    const response = await fetch(config.url + path, { credentials: "omit", referrerPolicy: "no-referrer" });
+    if (!response.ok) throw new Error(path + ": " + response.status);
+    return response.json();
+  }
+
+  // ---- what holds ----------------------------------------------------------------
+
+  async function refresh() {
+    let answer = { purposes: [], history: [] };
+    if (person()) {
+      try {
+        answer = await call("GET", "/v1/consent?" + new URLSearchParams(person()));
+      } catch (e) {
+        if (e.code !== "bad_proof") throw e;
+        // A proof has ended. The shop's ends first; then the visitor is nobody again.
+        if (config.shopToken) config.shopToken = ""; else memory.visitor = "";
+        save();
+        return refresh();
+      }
+    }
+    const by = Object.fromEntries(answer.purposes.map((p) => [p.purpose, p]));
+    history = answer.history;
+    linked = Boolean(answer.linked);
+    purposes = notice.purposes.map((n) => {
+      const d = declaration.purposes.find((p) => p.id === n.id) || {};
+      const unasked = d.basis === "consent" ? { holds: false, reason: "no_choice" } : { holds: true, reason: "allowed" };
+      return { ...n, basis: d.basis, choosable: Boolean(d.choosable), state: "unset", ...unasked, ...by[n.id] };
+    });
+  }
+
+  const holds = (id) => purposes.some((p) => p.id === id && p.holds);
+  const again = ["no_choice", "expired", "notice_changed", "unknown_notice"];
+  const open = () => purposes.some((p) => p.basis === "consent" && !p.holds && again.includes(p.reason)) &&
+    (person() || memory.refused !== notice.version);
+
+  function changed() { document.dispatchEvent(new CustomEvent("accord:change")); }
+
+  // ---- choosing ---------------------------------------------------------------------
+
+  async function choose(wanted, { method = "page", evidence } = {}) {
+    await ready;
+    const choices = {};
+    for (const id of Object.keys(wanted).sort()) {
+      const p = purposes.find((x) => x.id === id) || {};
+      choices[id] = wanted[id] ? "given" : p.basis && p.basis !== "consent" ? "objected" : p.state === "given" ? "withdrawn" : "refused";
+    }
+    if (!person() && Object.values(choices).every((state) => state === "refused")) {
+      memory.refused = notice.version; // and nobody is made an id for it
+      save();
+      changed();
+      return;
+    }
+    await somebody();
+    const at = new Date().toISOString();
+    const body = { person: person(), choices, method, notice: notice.version, language: notice.language };
+    if (evidence) body.evidence = evidence;
+    const signature = await sign(body, at).catch(() => null);
+    try {
+      await call("PUT", "/v1/consent", signature ? { ...body, signature } : body);
+    } catch (e) {
+      // A clock that is wrong must not keep anybody from choosing: the record then
+      // says that it is not signed.
+      if (!signature || !["bad_signature", "unknown_field"].includes(e.code)) throw e;
+      if (e.code === "unknown_field") delete body.evidence;
+      await call("PUT", "/v1/consent", body);
+    }
+    memory.refused = "";
+    save();
+    await refresh();
+    changed();
+  }
+
+  const b64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const random = () => b64(crypto.getRandomValues(new Uint8Array(16)));
+
+  // sign says what was chosen in the person's own name. The key was made in this
+  // browser and cannot leave it, so nobody else can have said it.
+  async function sign({ person, choices, notice, language }, at) {
+    const keys = await keyPair();
+    const statement = JSON.stringify({
+      accord: "choice/1", controller: declaration.controllers[0].id, person, choices, notice, language, at, nonce: random(),
+    });
+    const value = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys.privateKey, new TextEncoder().encode(statement));
+    return { algorithm: "ES256", key: b64(await crypto.subtle.exportKey("spki", keys.publicKey)), value: b64(value), statement };
+  }
+
+  const done = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+  async function shelf(mode) {
+    const request = indexedDB.open("accord", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("keys");
+    return (await done(request)).transaction("keys", mode).objectStore("keys");
+  }
+
+  async function keyPair() {
+    const kept = await done((await shelf("readonly")).get(config.name));
+    if (kept) return kept;
+    const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+    await done((await shelf("readwrite")).put(made, config.name));
+    return made;
+  }
+
+  // ---- events ---------------------------------------------------------------------------
+
+  // allowed returns the paths of what may leave now.
+  function allowed(where, event) {
+    return declaration.fields.filter((f) => f.where === where && (f.event || "") === event && f.purposes.some(holds)).map((f) => f.path);
+  }
+
+  // only returns value with these paths alone; undefined for nothing.
+  function only(value, paths, at = "") {
+    if (paths.includes(at)) return value;
+    if (Array.isArray(value)) {
+      const list = value.map((v) => only(v, paths, at + "[]")).filter((v) => v !== undefined);
+      return list.length ? list : undefined;
+    }
+    if (typeof value !== "object" || value === null) return undefined;
+    const kept = Object.entries(value).map(([k, v]) => [k, only(v, paths, at ? at + "." + k : k)]).filter(([, v]) => v !== undefined);
+    return kept.length ? Object.fromEntries(kept) : undefined;
+  }
+
+  async function track(event, properties = {}) {
+    const timestamp = new Date().toISOString();
+    await ready;
+    if (!only(properties, allowed("event", event))) return;
+    await somebody();
+    memory.queue.push({ event, properties, timestamp, messageId: random(), ...ids() });
+    memory.queue.splice(0, memory.queue.length - MAX_QUEUE);
+    save();
+    if (memory.queue.length >= BATCH) await flush(); else linger();
+  }
+
+  const ids = () => userID() ? { userId: userID() } : { anonymousId: visitorID() };
+
+  let waiting;
+  function linger() { waiting ||= setTimeout(() => { waiting = 0; flush(); }, LINGER); }
+
+  // take takes the next batch off the queue, cut to what may leave now: events of
+  // before a withdrawal that still wait are held to it.
+  function take() {
+    const events = memory.queue.splice(0, BATCH);
+    save();
+    const batch = events.map((e) => ({ ...e, type: "track", properties: only(e.properties, allowed("event", e.event)) })).filter((e) => e.properties);
+    const accord = { visitor: memory.visitor || undefined, shop_token: config.shopToken || undefined };
+    return { events, body: batch.length && JSON.stringify({ writeKey: config.key, sentAt: new Date().toISOString(), context: { accord }, batch }) };
+  }
+
+  async function flush() {
+    while (memory.queue.length) {
+      const { events, body } = take();
+      if (!body) continue;
+      // As text, so that no question goes before it; the server reads JSON whatever it is called.
+      const response = await fetch(config.url + "/v1/batch", {
+        method: "POST", body, keepalive: true, credentials: "omit", referrerPolicy: "no-referrer",
+      }).catch(() => null);
+      if (response && response.status < 500 && response.status !== 429) continue;
+      memory.queue.unshift(...events); // their ids keep them from counting twice
+      save();
+      return;
+    }
+  }
+
+  function leave() {
+    while (config && memory.queue.length) {
+      const { events, body } = take();
+      if (!body || navigator.sendBeacon(config.url + "/v1/batch", body)) continue;
+      memory.queue.unshift(...events);
+      save();
+      return;
+    }
+  }
+
+  // ---- answers, customers ------------------------------------------------------------------
+
+  async function decide({ purpose, n, exclude, place, session } = {}) {
+    await ready;
+    await flush(); // what was just done counts for the answer
+    const answer = await call("POST", "/v1/decide", {
+      person: person() || undefined, purpose, n, exclude, moment: { channel: "web", place, session },
+    });
+    if (answer.receipt.durable !== "no") {
+      memory.receipts = [answer.receipt.id, ...memory.receipts].slice(0, MAX_RECEIPTS);
+      memory.answered = Date.now();
+      save();
+    }
+    return answer;
+  }
+
+  async function identify(shopToken, traits = {}) {
+    await ready;
+    await flush(); // what was done before belongs to who did it
+    config.shopToken = shopToken;
+    await refresh();
+    const kept = only(traits, allowed("trait", ""));
+    if (memory.visitor || kept) {
+      await call("POST", "/v1/identify", { userId: userID(), anonymousId: visitorID() || undefined, traits: kept, messageId: random() });
+      await refresh();
+    }
+    changed();
+    if (config.banner && open()) ask();
+  }
+
+  // signOut unlinks, and forgets the visitor too: whoever uses the browser next is
+  // somebody else, and is asked anew. It forgets also where the server cannot be
+  // asked, and then says so.
+  async function signOut() {
+    await ready;
+    await flush();
+    const two = { anonymous_id: visitorID(), user_id: userID() };
+    const fault = two.anonymous_id && two.user_id && await call("POST", "/v1/unlink", two).then(() => null, (e) => e);
+    await forget();
+    if (config.banner && open()) ask();
+    if (fault) throw fault;
+  }
+
+  async function forget() {
+    config.shopToken = "";
+    memory = blank();
+    save();
+    await shelf("readwrite").then((s) => done(s.delete(config.name))).catch(() => null);
+    await refresh();
+    changed();
+  }
+
+  async function me() {
+    await ready;
+    const session = { key: config.key, visitor: memory.visitor, shop: config.shopToken, receipts: memory.receipts.join(","), answered: memory.answered };
+    return config.url + "/me?language=" + notice.language + "#" + new URLSearchParams(Object.entries(session).filter(([, v]) => v));
+  }
+
+  // ---- the banner ------------------------------------------------------------------------------
+
+  // It stands in a shadow tree: the page's styles do not reach it, so that no page
+  // makes refusing harder than accepting. --accord-accent and --accord-font do.
+  const STYLE = `
+    :host { all: initial; }
+    * { box-sizing: border-box; }
+    section { position: fixed; inset: auto 16px 16px; z-index: 2147483000; max-width: 880px; max-height: calc(100vh - 32px); margin: 0 auto; overflow: auto;
+      padding: 20px 24px; border-radius: 14px; border: 1px solid #c9d2da; background: #fff; color: #17212b;
+      box-shadow: 0 12px 40px rgb(16 24 32 / 28%); font: 15px/1.45 var(--accord-font, system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif); }
+    h2 { margin: 0 0 6px; font-size: 18px; line-height: 1.3; }
+    p { margin: 0 0 8px; }
+    ul { list-style: none; margin: 0 0 12px; padding: 0; }
+    li { padding: 7px 0; border-top: 1px solid #e6ebef; }
+    li:first-child { border-top: 0; }
+    label { display: grid; grid-template-columns: 1fr auto; gap: 0 16px; align-items: center; cursor: pointer; font-weight: 600; }
+    input { appearance: none; position: relative; width: 44px; height: 24px; margin: 6px 0; border-radius: 99px; background: #75818d; cursor: pointer; }
+    input::after { content: ""; position: absolute; top: 3px; left: 3px; width: 18px; height: 18px; border-radius: 50%; background: #fff; }
+    input:checked { background: var(--accord-accent, #0b6e7f); }
+    input:checked::after { left: 23px; }
+    summary { cursor: pointer; color: #46525e; min-height: 24px; }
+    details p, details li { color: #46525e; margin: 4px 0; }
+    details ul { list-style: disc; padding-left: 20px; margin: 0; }
+    details li { padding: 0; border: 0; }
+    .row { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; }
+    button { flex: 1 1 0; min-width: 150px; min-height: 46px; padding: 8px 16px; border-radius: 9px; cursor: pointer; font: inherit; font-weight: 600;
+      border: 2px solid var(--accord-accent, #0b6e7f); background: var(--accord-accent, #0b6e7f); color: #fff; }
+    button.quiet { background: #fff; color: var(--accord-accent, #0b6e7f); }
+    button[disabled] { opacity: .6; }
+    :focus-visible { outline: 3px solid #17212b; outline-offset: 2px; }
+    .note { margin: 10px 0 0; color: #46525e; font-size: 13.5px; }
+    .fault { color: #9a3412; font-weight: 600; }
+    .fault:empty { display: none; }
+    @media (prefers-color-scheme: dark) {
+      section { background: #1a212a; color: #e7ecf1; border-color: #3a4753; }
+      li { border-color: #2e3946; }
+      summary, details p, details li, .note { color: #b4c0cb; }
+      button.quiet { background: #1a212a; color: #8fdbe8; border-color: #8fdbe8; }
+      :focus-visible { outline-color: #fff; }
+      .fault { color: #fdba8c; }
+    }
+    @media (max-width: 560px) { section { inset: auto 0 0; padding: 16px; border-radius: 14px 14px 0 0; } button { min-width: 120px; } }`;
+
+  function el(tag, attributes = {}, ...children) {
+    const e = document.createElement(tag);
+    for (const [k, v] of Object.entries(attributes)) k.startsWith("on") ? e.addEventListener(k.slice(2), v) : v !== false && e.setAttribute(k, v === true ? "" : v);
+    e.append(...children);
+    return e;
+  }
+
+  // more is the second layer of a purpose's text, behind a touch.
+  const more = (p) => p.detail.length === 0 ? "" : el("details", {}, el("summary", {}, words.banner.more), ...p.detail.map((d) => el("div", {},
+    el("p", {}, el("strong", {}, d.title), d.text ? " " + d.text : ""),
+    d.items?.length ? el("ul", {}, ...d.items.map((i) => el("li", {}, i))) : "")));
+
+  let host;
+  function panel() {
+    if (!host) {
+      host = el("div", { id: "accord" });
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(STYLE);
+      host.attachShadow({ mode: "open" }).adoptedStyleSheets = [sheet];
+      document.body.prepend(host); // early for who goes by keyboard
+    }
+    return host.shadowRoot;
+  }
+
+  // close puts the banner away and gives the focus back.
+  let before;
+  function close() {
+    host?.remove();
+    host = null;
+    before?.focus?.();
+    before = null;
+  }
+
+  const choosable = () => purposes.filter((p) => p.choosable);
+  const all = (value) => Object.fromEntries(choosable().map((p) => [p.id, value]));
+
+  // show puts one of the two layers up. Refuse and accept are one touch each on
+  // both, and the same in all but their words.
+  function show(detailed) {
+    const root = panel(), b = words.banner, boxes = {};
+    const fault = el("p", { class: "fault", role: "alert" });
+    const act = (button, wanted) => async () => {
+      for (const x of root.querySelectorAll("button")) x.disabled = true;
+      try {
+        await choose(wanted(), { method: "banner", evidence: `banner of ${notice.version}, button ${button}` });
+        close();
+      } catch {
+        fault.textContent = b.fault;
+        for (const x of root.querySelectorAll("button")) x.disabled = false;
+      }
+    };
+    const item = (p) => {
+      if (!detailed) return el("li", {}, el("strong", {}, p.title), " ", p.sentence);
+      boxes[p.id] = el("input", { type: "checkbox", role: "switch", "aria-describedby": "s-" + p.id });
+      boxes[p.id].checked = p.holds;
+      return el("li", {},
+        el("label", {}, p.title, boxes[p.id]),
+        el("p", { id: "s-" + p.id }, p.sentence),
+        more(p));
+    };
+    const heading = el("h2", { id: "h", tabindex: "-1" }, b.title.replace("{shop}", declaration.controllers[0].name));
+    root.replaceChildren(el("section", { role: "dialog", "aria-modal": "false", "aria-labelledby": "h", lang: words.language },
+      heading,
+      el("p", {}, b.intro),
+      el("ul", {}, ...choosable().map(item)),
+      fault,
+      el("div", { class: "row" },
+        el("button", { type: "button", "data-act": "refuse", onclick: act("refuse", () => all(false)) }, detailed ? b.refuseAll : b.refuse),
+        el("button", { type: "button", "data-act": "accept", onclick: act("accept", () => all(true)) }, detailed ? b.acceptAll : b.accept),
+        detailed
+          ? el("button", { type: "button", class: "quiet", "data-act": "save", onclick: act("save", () => Object.fromEntries(Object.entries(boxes).map(([id, box]) => [id, box.checked]))) }, b.save)
+          : el("button", { type: "button", class: "quiet", "data-act": "detail", onclick: () => show(true) }, b.choose)),
+      el("p", { class: "note" }, b.later)));
+    if (detailed) heading.focus();
+  }
+
+  async function ask() {
+    await ready;
+    before = document.activeElement;
+    show(person() !== null || memory.refused !== "");
+  }
+
+  // ---- the beginning -----------------------------------------------------------------------------
+
+  // texts reads what is kept and why: by the declaration, and in the person's words.
+  async function texts() {
+    [declaration, notice] = await Promise.all([
+      text("/v1/declaration"), text("/v1/notice?" + new URLSearchParams({ language: words.language })),
+    ]);
+  }
+
+  async function init({ url, key, shopToken = "", visitor = "", language = "", banner = true, storage }) {
+    config = { url: url.replace(/\/+$/, ""), key, shopToken, banner };
+    config.name = "accord " + config.url;
+    try { config.storage = storage || localStorage; } catch { /* forbidden */ }
+    load();
+    if (visitor) memory.visitor = visitor;
+    const known = [language, document.documentElement.lang, ...navigator.languages].map((l) => l.slice(0, 2).toLowerCase()).find((l) => WORDS[l]);
+    words = { language: known || "en", ...WORDS[known || "en"] };
+    await texts();
+    await refresh();
+    addEventListener("pagehide", leave);
+    // What was chosen elsewhere meanwhile, on /me or in another tab, holds here too.
+    document.addEventListener("visibilitychange", async () => {
+      if (document.visibilityState === "hidden") return leave();
+      load();
+      await refresh().then(changed, () => null);
+    });
+    begin();
+    changed();
+    if (memory.queue.length) linger();
+    if (banner && open()) show(false);
+  }
+
+  window.accord = {
+    init, ask, choose, consent: holds, track, decide, identify, signOut, me,
+    // For the person's own page.
+    person, people, purposes: () => purposes, history: () => history, linked: () => linked, call, forget, more, words: () => words,
+  };
+})();
