@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -22,9 +21,6 @@ type visit struct {
 	ctx  context.Context
 	base string
 }
-
-// missing are routes that accord.js uses and this server does not have yet.
-var missing = regexp.MustCompile(`/v1/(consent|unlink)|/accord.js`)
 
 // newVisit opens a browser at a path of the demonstration, or skips. A page that
 // writes an error to the console fails the test, and so does one that its
@@ -46,7 +42,7 @@ func newVisit(t *testing.T, addr, path string) visit {
 	var listening sync.WaitGroup
 	listening.Go(func() {
 		for m, err := range chromedp.Console(ctx) {
-			if err == nil && !missing.MatchString(m.URL) && (m.Type == chromedp.ConsoleError || m.IsException()) {
+			if err == nil && (m.Type == chromedp.ConsoleError || m.IsException()) {
 				t.Errorf("the console says: %s (%s)", m.Text, m.URL)
 			}
 		}
@@ -229,7 +225,7 @@ func withdraw(v visit) {
 	if on := v.text(`document.activeElement.id + document.activeElement.getAttribute("aria-checked")`); on != "b-personalizationfalse" {
 		v.Errorf("the focus is at %s", on)
 	}
-	if past := v.text(`document.querySelector('[data-part="history"]').innerText`); !strings.Contains(past, title+" withdrawn (on this page") || !strings.Contains(past, title+" allowed (in the banner") {
+	if past := v.text(`document.querySelector('[data-part="history"]').innerText`); !strings.Contains(past, title+" withdrawn (on this page; signed by you") || !strings.Contains(past, title+" allowed (in the banner") {
 		v.Errorf("the history reads %q", past)
 	}
 	v.open("/shop")
