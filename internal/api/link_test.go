@@ -172,6 +172,13 @@ func TestFailClosed(t *testing.T) {
 			h.track(`"userId":"other","context":{"consent":{"categoryPreferences":{"unheard_of":true}}}`)
 			h.do("PUT", "/v1/consent", choose(`{"user_id":"other"}`, `{"unheard_of":"given"}`), key(h.secret)).problem(422, codePurpose)
 		}, `{"user_id":"other"}`, "no_choice false"},
+		"an unknown notice": {func() {
+			h.do("PUT", "/v1/consent", `{"person":{"user_id":"unread"},"choices":{"personalization":"given"},"notice":"feedfeed"}`, key(h.secret)).problem(422, codeNotice)
+			tokens, err := h.keys.Ensure(t.Context(), []identity.Lookup{h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: "unread"})})
+			must(t, err)
+			_, err = h.choices.Record(t.Context(), tokens[0], []consent.Choice{{Purpose: "personalization", State: consent.Given, Notice: "feedfeed", Method: "import"}})
+			must(t, err)
+		}, `{"user_id":"unread"}`, "unknown_notice false"},
 		"an expired choice": {func() {
 			h.do("PUT", "/v1/consent", `{"person":{"user_id":"old"},"choices":{"personalization":"given"},"at":"`+long+`"}`, key(h.secret)).status(200)
 		}, `{"user_id":"old"}`, "expired false"},
