@@ -190,6 +190,17 @@ func refuse(v visit) {
 	v.until(`location.pathname.startsWith("/shop/product/") && window.accord?.purposes().length`)
 	v.touch(`document.querySelector("[data-ask]")`)
 	v.until(button("accept") + ` != null`) // and one touch takes it back
+
+	// What is told is kept for who allowed it.
+	const tell = `accord.tell({ likes: ["Tea"] }).then((told) => told.kept + " " + told.preferences.likes)`
+	if told := v.text(tell); told != "false undefined" || v.text(`String(accord.person())`) != "null" {
+		v.Errorf("who refused all told %s", told)
+	}
+	v.touch(button("accept"))
+	v.until(`accord.consent("told_preferences")`)
+	if told := v.text(tell); told != "true Tea" {
+		v.Errorf("who accepted told %s", told)
+	}
 }
 
 // "Switches per purpose that act at once": a withdrawal on /me makes the next

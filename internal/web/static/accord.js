@@ -6,6 +6,7 @@
 //   accord.consent("personalization")                           // true or false, now
 //   accord.choose({ personalization: true })                    // signed, in force when it resolves
 //   accord.track("Product Viewed", { product_id: "P-1" })
+//   accord.tell({ likes: ["Green tea"], avoids: [] })           // categories; the next answer follows
 //   accord.decide({ n: 8 })                                     // items, personal, receipt
 //   accord.identify(shopToken, traits?)                         // the shop vouches for a customer
 //   accord.signOut()                                            // who comes next is somebody else
@@ -303,6 +304,19 @@
     }
   }
 
+  // tell says what the person likes, or would rather not see. A list that is absent
+  // stays as it was, an empty one takes back. Where no purpose of it holds nothing
+  // leaves.
+  async function tell(preferences) {
+    await ready;
+    const told = only(preferences, allowed("trait", ""));
+    if (!told) return { kept: false, preferences: {} };
+    await somebody();
+    const answer = await call("PUT", "/v1/preferences", { person: person(), preferences: told });
+    changed();
+    return answer;
+  }
+
   // ---- answers, customers ------------------------------------------------------------------
 
   async function decide({ purpose, n, exclude, place, session } = {}) {
@@ -547,7 +561,7 @@
   }
 
   window.accord = {
-    init, ask, choose, consent: holds, track, decide, identify, signOut, me,
+    init, ask, choose, consent: holds, track, tell, decide, identify, signOut, me,
     // For the person's own page.
     person, people, purposes: () => purposes, history: () => history, linked: () => linked, signer, call, forget, more, words: () => words,
   };
