@@ -147,7 +147,7 @@ func (d *demo) Decide(ctx context.Context, id string) (web.Answer, error) {
 	if err != nil {
 		return web.Answer{}, err
 	}
-	return web.Explain(answer, d.title), nil
+	return web.Explain(d.house.declaration, answer, d.title), nil
 }
 
 func (d *demo) title(id string) string {
@@ -199,6 +199,6 @@ func (d *demo) decided(a run.Activity) {
 	}
 	d.feed.Publish(web.Activity{Time: at, Decision: decision})
 	if refused {
-		d.feed.Publish(web.Activity{Time: at, Refusal: &web.Refusal{Person: who, Purpose: web.Heading(a.Purpose), Why: why}})
+		d.feed.Publish(web.Activity{Time: at, Refusal: &web.Refusal{Person: who, Purpose: web.Heading(d.house.declaration, a.Purpose), Why: why}})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"accord/internal/declare"
+	"accord/internal/world"
 )
 
 // Kind is what a data directory is for. It is written when the directory is
@@ -151,7 +152,11 @@ func (d *Directory) declaration(config string) (*declare.Declaration, error) {
 	}
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) && config == "" && d.Kind != Production {
-		if err := d.writeTemplate(name, "Demonstration shop"); err != nil {
+		brand := "Demonstration shop"
+		if d.Kind == Demonstration {
+			brand = world.Shop
+		}
+		if err := d.writeTemplate(name, brand); err != nil {
 			return nil, err
 		}
 		b, err = os.ReadFile(name)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"accord/internal/world"
 )
 
 // visit is a fresh browser of somebody who was never here; every step fails the
@@ -140,6 +142,7 @@ func TestFaces(t *testing.T) {
 	t.Run("from the choice to the withdrawal", func(t *testing.T) { withdraw(newVisit(t, addr, "/shop")) })
 	t.Run("erasing", func(t *testing.T) { erase(newVisit(t, addr, "/shop")) })
 	t.Run("signing out", func(t *testing.T) { signOut(newVisit(t, addr, "/shop")) })
+	t.Run("misuse", func(t *testing.T) { misuse(newVisit(t, addr, "/shop")) })
 	t.Run("for everybody", func(t *testing.T) { forEverybody(newVisit(t, addr, "/shop")) })
 }
 
@@ -148,6 +151,9 @@ func TestFaces(t *testing.T) {
 func refuse(v visit) {
 	v.until(bannerUp)
 	v.until(general)
+	if title := v.text(banner + `("h2").textContent`); title != world.Shop+": may we use what you do here?" {
+		v.Errorf("the banner is headed %q", title)
+	}
 	look := func(act string) string {
 		return v.text(`(() => { const b = ` + button(act) + `, r = b.getBoundingClientRect(), s = getComputedStyle(b);
 			return JSON.stringify([Math.round(r.width), Math.round(r.height), r.top, ...["color", "backgroundColor", "border", "font", "opacity", "borderRadius"].map((k) => s[k])]); })()`)
@@ -178,8 +184,23 @@ func refuse(v visit) {
 	if sent := v.text(`performance.getEntriesByType("resource").map((e) => e.name).filter((n) => /batch|visitor/.test(n)).join()`); sent != "" {
 		v.Errorf("after a refusal the page sent %s", sent)
 	}
+	v.touch(`document.querySelector("[data-me]")`)
+	v.until(`location.pathname === "/me" && document.querySelector('[data-part="choices"]').innerText.includes("you refused; kept in this browser only")`)
+	v.touch(`document.querySelector("[data-back]")`)
+	v.until(`location.pathname.startsWith("/shop/product/") && window.accord?.purposes().length`)
 	v.touch(`document.querySelector("[data-ask]")`)
 	v.until(button("accept") + ` != null`) // and one touch takes it back
+
+	// What is told is kept for who allowed it.
+	const tell = `accord.tell({ likes: ["Tea"] }).then((told) => told.kept + " " + told.preferences.likes)`
+	if told := v.text(tell); told != "false undefined" || v.text(`String(accord.person())`) != "null" {
+		v.Errorf("who refused all told %s", told)
+	}
+	v.touch(button("accept"))
+	v.until(`accord.consent("told_preferences")`)
+	if told := v.text(tell); told != "true Tea" {
+		v.Errorf("who accepted told %s", told)
+	}
 }
 
 // "Switches per purpose that act at once": a withdrawal on /me makes the next
@@ -225,9 +246,18 @@ func withdraw(v visit) {
 	if on := v.text(`document.activeElement.id + document.activeElement.getAttribute("aria-checked")`); on != "b-personalizationfalse" {
 		v.Errorf("the focus is at %s", on)
 	}
-	if past := v.text(`document.querySelector('[data-part="history"]').innerText`); !strings.Contains(past, title+" withdrawn (on this page; signed by you") || !strings.Contains(past, title+" allowed (in the banner") {
+	if past := v.text(`document.querySelector('[data-part="history"]').innerText`); !strings.Contains(past, title+" withdrawn (on this page; signed in this browser") || !strings.Contains(past, title+" allowed (in the banner") {
 		v.Errorf("the history reads %q", past)
 	}
+	v.do(chromedp.Reload())
+	v.until(`document.querySelector('[data-part="history"]')?.innerText.includes("signed in this browser")`) // it is the same entry of the history
+	v.text(`new Promise((resolve) => { // as in a browser that made no key
+		sessionStorage.me = JSON.stringify({ ...JSON.parse(sessionStorage.me), signer: "" });
+		const open = indexedDB.open("accord", 1);
+		open.onsuccess = () => open.result.transaction("keys", "readwrite").objectStore("keys").clear().onsuccess = () => resolve("");
+	})`)
+	v.do(chromedp.Reload())
+	v.until(`document.querySelector('[data-part="history"]')?.innerText.includes("signed with another key")`)
 	v.open("/shop")
 	v.until(general)
 }
@@ -237,6 +267,8 @@ func erase(v visit) {
 	v.until(bannerUp)
 	v.touch(button("accept"))
 	v.until(bannerDown)
+	v.text(`accord.decide().then(() => "")`)
+	visitor := v.text(`accord.person().anonymous_id`)
 	v.touch(`document.querySelector("[data-me]")`)
 	v.until(`location.pathname === "/me" && document.querySelector("#b-personalization")`)
 	v.touch(`document.querySelector("[data-ask]")`)
@@ -245,6 +277,9 @@ func erase(v visit) {
 	v.until(`document.querySelector("[data-said]").textContent.startsWith("It is done") && document.querySelector("[data-erase]").hidden`)
 	v.open("/shop")
 	v.until(bannerUp)
+	if kept := v.text(`JSON.stringify(Object.values(localStorage))`); strings.Contains(kept, visitor) || strings.Contains(kept, `"receipts":["`) {
+		v.Errorf("after an erasure the shop keeps %s", kept)
+	}
 }
 
 // A customer who signs out is nobody to the next one at this browser.
@@ -256,12 +291,61 @@ func signOut(v visit) {
 	v.touch(`document.querySelector("[data-sign-in] button")`)
 	v.until(`accord.person()?.user_id`)
 	v.until(personal) // by what the customer did elsewhere
+	v.touch(`document.querySelector("[data-me]")`)
+	v.until(`location.pathname === "/me" && document.querySelector("#b-newsletter")`)
+	v.touch(`document.querySelector("[data-back]")`)
+	v.until(`location.pathname === "/shop" && window.accord?.person()?.user_id`)
 	v.touch(`document.querySelector("[data-sign-out]")`)
 	v.until(`accord.person() === null`)
 	v.until(general)
 	v.until(bannerUp) // whoever comes next is asked
 	if kept := v.text(`JSON.stringify([Object.values(localStorage), Object.values(sessionStorage)])`); strings.Contains(kept, visitor) || strings.Contains(kept, "eyJ") {
 		v.Errorf("after signing out the browser keeps %s", kept)
+	}
+	const closed = `document.querySelector("[data-closed]")?.hidden === false`
+	v.open("/me")
+	v.until(closed)
+	v.text(`(history.go(-2), "")`) // to where it was open
+	v.until(`location.pathname === "/me" && ` + closed)
+}
+
+// Who uses accord.js in a wrong way is told what is wrong, and nobody is made an
+// id for it.
+func misuse(v visit) {
+	v.until(bannerUp)
+	for call, want := range map[string]string{
+		`accord.init()`:                                        "url is not the address",
+		`accord.init({ url: location.origin })`:                "key is not a write key",
+		`accord.init({ url: "/", key: "wk_bad" })`:             "url is not the address",
+		`accord.init({ url: location.origin, key: "wk_bad" })`: "key is not a write key",
+		`accord.identify()`:                                    "no JWT with a sub",
+		`accord.identify("xx")`:                                "no JWT with a sub",
+		`accord.choose({ foo: true })`:                         `"foo" is not one of`,
+		`accord.choose({ orders: true })`:                      `"orders" is not one of`,
+	} {
+		if got := v.text(call + `.then(() => "nothing", (e) => e.message)`); !strings.Contains(got, want) {
+			v.Errorf("%s says %q", call, got)
+		}
+	}
+	if id := v.text(`String(accord.person())`); id != "null" {
+		v.Errorf("a mistake made the visitor %s", id)
+	}
+	v.text(`accord.choose({ personalization: true }).then(() => "")`) // the page's own switch
+	v.until(bannerDown)
+	signedOut := `(async () => { const send = fetch; window.fetch = async (to, how) => new URL(to).pathname === "/v1/consent" && how.headers["Accord-Shop-Token"]
+		? new Response('{"code":"bad_proof"}', { status: 401 }) : send(to, how);
+		const said = await accord.identify("x." + btoa('{"sub":"c1"}')).then(() => "nothing", (e) => e.code);
+		window.fetch = send;
+		return said + " " + Boolean(accord.person().anonymous_id); })()`
+	if got := v.text(signedOut); got != "bad_proof true" {
+		v.Errorf("a token that is refused gives %s", got)
+	}
+	unreached := `(async () => { const said = [], log = console.error, send = fetch; console.error = (m) => said.push(m); window.fetch = async () => { throw new TypeError("Failed to fetch"); };
+		await accord.decide().catch(() => null);
+		window.fetch = send; console.error = log;
+		return said.join(); })()`
+	if got := v.text(unreached); !strings.Contains(got, "--origin "+v.base) {
+		v.Errorf("a server that does not answer gives %q", got)
 	}
 }
 
@@ -315,12 +399,30 @@ func forEverybody(v visit) {
 	v.until(`document.documentElement.lang === "ru" && document.querySelector("#b-newsletter")`)
 	v.picture("me-ru")
 	check("/me in Russian")
+	if held := v.text(`document.querySelector('[data-part="held"]').innerText`); strings.Contains(held, "номер покупателя") || !strings.Contains(held, "Случайный номер") {
+		v.Errorf("a visitor reads that we could keep %s", held)
+	}
 	v.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
 	check("/me on a phone")
+	if lines := v.text(`String([...document.querySelectorAll(".state")].every((e) => e.getClientRects().length === 1 && e.offsetHeight < 30))`); lines != "true" {
+		v.Error("a switch says on or off in two lines")
+	}
+	if over := v.text(`[...document.querySelectorAll("[data-part]")].filter((e) => e.scrollHeight > e.clientHeight + 1).map((e) => e.dataset.part).join()`); over != "" {
+		v.Errorf("on a phone %s scroll within the page", over)
+	}
 	v.picture("me-phone")
+	v.touch(`document.querySelector("[data-close]")`)
+	v.until(`document.querySelector("[data-closed]")?.hidden === false && !sessionStorage.me`)
 	v.open("/shop?language=ru")
 	v.touch(`document.querySelector("[data-ask]")`)
 	v.until(bannerUp)
+	v.text(`(` + banner + `All("details").forEach((e) => { e.open = true; }), "")`)
+	if strip := v.text(`String(Math.round(` + banner + `("section").getBoundingClientRect().bottom - ` + banner + `(".row").getBoundingClientRect().bottom))`); strip != "0" && strip != "1" {
+		v.Errorf("text shows in %s pixels below the buttons", strip)
+	}
+	if below := v.text(`[...` + banner + `All("button")].filter((e) => e.getBoundingClientRect().bottom > innerHeight).map((e) => e.textContent).join()`); below != "" {
+		v.Errorf("on a phone these lie below the fold: %s", below)
+	}
 	v.picture("banner-phone")
 	check("the banner on a phone, in Russian")
 }

@@ -21,7 +21,7 @@ func Switches(d *declare.Declaration, present []consent.Present, why []consent.R
 	for i := range d.Purposes {
 		p := &d.Purposes[i]
 		out[i] = Switch{
-			Purpose: string(p.ID), Name: Heading(p.ID), Text: p.Text,
+			Purpose: string(p.ID), Name: Heading(d, p.ID), Text: p.Text,
 			On: why[i] == consent.Allowed, Fixed: fixed(p.Basis),
 		}
 		if out[i].Fixed == "" {
@@ -43,9 +43,13 @@ func Switches(d *declare.Declaration, present []consent.Present, why []consent.R
 	return out
 }
 
-// Heading turns a purpose's id into a short heading: "model_training" is
-// "Model training".
-func Heading(id declare.PurposeID) string {
+// Heading is a purpose's title, or one made of its id where it has none:
+// "model_training" is "Model training".
+func Heading(d *declare.Declaration, id declare.PurposeID) string {
+	i := slices.IndexFunc(d.Purposes, func(p declare.Purpose) bool { return p.ID == id && p.Title != "" })
+	if i >= 0 {
+		return d.Purposes[i].Title
+	}
 	s := strings.TrimSpace(strings.NewReplacer("_", " ", "-", " ").Replace(string(id)))
 	if s == "" {
 		return "No purpose"
@@ -135,15 +139,15 @@ func both(s string) [2]string { return [2]string{s, s} }
 
 // Explain returns an answer as the person reads it. title gives a product's
 // title, or "" where the catalogue has none.
-func Explain(a decide.Answer, title func(id string) string) Answer {
+func Explain(d *declare.Declaration, a decide.Answer, title func(id string) string) Answer {
 	out := Answer{Personal: a.Personal, Items: Items(a.Items, title, You)}
 	r := &a.Receipt
-	out.Receipt = Receipt{ID: r.ID, Time: r.Time, Otherwise: r.Otherwise, Kept: kept(r.Durable), Choice: choice(r)}
+	out.Receipt = Receipt{ID: r.ID, Time: r.Time, Otherwise: r.Otherwise, Kept: kept(r.Durable), Choice: choice(d, r)}
 	for _, u := range r.Used {
 		out.Receipt.Used = append(out.Receipt.Used, used(u))
 	}
 	for _, f := range r.Refused {
-		out.Receipt.Refused = append(out.Receipt.Refused, Heading(f.Purpose)+": "+You.Reason(f.Reason, f.Why))
+		out.Receipt.Refused = append(out.Receipt.Refused, Heading(d, f.Purpose)+": "+You.Reason(f.Reason, f.Why))
 	}
 	return out
 }
@@ -234,20 +238,20 @@ var kinds = map[string][2]string{
 }
 
 // choice says under which choice, or which basis, the answer was made.
-func choice(r *decide.Receipt) string {
+func choice(d *declare.Declaration, r *decide.Receipt) string {
 	if r.Decision != consent.Allowed.Code() {
 		return "None: " + You.Reason(r.Decision, r.Why) + "."
 	}
 	var s string
 	switch r.Basis {
 	case "consent":
-		s = "You allowed " + strings.ToLower(Heading(r.Purpose))
+		s = "You allowed “" + Heading(d, r.Purpose) + "”"
 	case "contract":
 		s = "The contract with you; it needs no choice"
 	case "legal_obligation":
 		s = "A duty of law; it needs no choice"
 	default:
-		s = "You have not objected to " + strings.ToLower(Heading(r.Purpose))
+		s = "You have not objected to “" + Heading(d, r.Purpose) + "”"
 	}
 	if r.Choice > 0 {
 		s += fmt.Sprintf(" (choice no. %d)", r.Choice)

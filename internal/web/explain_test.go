@@ -38,7 +38,7 @@ func TestSwitches(t *testing.T) {
 		{ID: "orders", Basis: declare.Contract, Text: "We deliver."},
 		{ID: "personalization", Basis: declare.Consent, Text: "We suggest."},
 		{ID: "taxes", Basis: declare.LegalObligation, Text: "We keep invoices."},
-		{ID: "train-models", Basis: declare.Consent, Text: "We learn."},
+		{ID: "train-models", Basis: declare.Consent, Title: "Better for all", Text: "We learn."},
 	}}
 	at := time.Date(2026, 3, 5, 23, 30, 0, 0, time.UTC).UnixMilli()
 	present := []consent.Present{
@@ -48,7 +48,7 @@ func TestSwitches(t *testing.T) {
 	want := []Switch{
 		{Purpose: "personalization", Name: "Personalization", Text: "We suggest.", On: true, Note: "Allowed on 5 March 2026 (simulated)"},
 		{Purpose: "analysis", Name: "Analysis", Text: "We count.", On: true, Note: "On until you object"},
-		{Purpose: "train-models", Name: "Train models", Text: "We learn.", Note: "Allowed on 5 March 2026; it has expired"},
+		{Purpose: "train-models", Name: "Better for all", Text: "We learn.", Note: "Allowed on 5 March 2026; it has expired"},
 		{Purpose: "orders", Name: "Orders", Text: "We deliver.", On: true, Fixed: fixed(declare.Contract)},
 		{Purpose: "taxes", Name: "Taxes", Text: "We keep invoices.", On: true, Fixed: fixed(declare.LegalObligation)},
 	}
@@ -59,7 +59,8 @@ func TestSwitches(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	titles := map[string]string{"P1": "Lunch bag", "P2": "Tins"}
-	got := Explain(decide.Answer{
+	d := &declare.Declaration{Purposes: []declare.Purpose{{ID: "newsletter", Title: "News by e-mail"}}}
+	got := Explain(d, decide.Answer{
 		Personal: true,
 		Items: []decide.Item{
 			{ID: "P1", Reasons: []decide.Reason{{Code: "because_item", Item: "P2", Action: "purchase", Share: 0.617}, {Code: "session", Item: "P9", Share: 1}, {Code: "popular"}}},
@@ -85,8 +86,8 @@ func TestExplain(t *testing.T) {
 		},
 		Receipt: Receipt{
 			ID: "r1", Used: []string{"1 purchase of yours", "7 product views of yours", "your size"},
-			Choice:  "You allowed personalization (choice no. 42). The choice is simulated: no human made it.",
-			Refused: []string{"Newsletter: you were never asked, so the answer is no"}, Otherwise: "Switch it off.", Kept: "kept on disk within a second",
+			Choice:  "You allowed “Personalization” (choice no. 42). The choice is simulated: no human made it.",
+			Refused: []string{"News by e-mail: you were never asked, so the answer is no"}, Otherwise: "Switch it off.", Kept: "kept on disk within a second",
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -98,9 +99,9 @@ func TestExplain(t *testing.T) {
 	}{
 		{decide.Receipt{Decision: "withdrawn"}, "None: you withdrew your consent."},
 		{decide.Receipt{Decision: "allowed", Basis: "contract"}, "The contract with you; it needs no choice."},
-		{decide.Receipt{Decision: "allowed", Basis: "opt_out", Purpose: "ads"}, "You have not objected to ads."},
+		{decide.Receipt{Decision: "allowed", Basis: "opt_out", Purpose: "ads"}, "You have not objected to “Ads”."},
 	} {
-		if got := choice(&c.receipt); got != c.want {
+		if got := choice(d, &c.receipt); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}

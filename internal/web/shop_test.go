@@ -74,7 +74,7 @@ func (s *shop) state(id string) (CustomerState, error) {
 		if said {
 			note = map[bool]string{true: "Allowed on 23 November 2026 (simulated)", false: "Withdrawn on 23 November 2026"}[on]
 		}
-		st.Switches = append(st.Switches, Switch{Purpose: p.id, Name: Heading(declare.PurposeID(p.id)), Text: p.text, On: on || p.fixed != "", Fixed: p.fixed, Note: note})
+		st.Switches = append(st.Switches, Switch{Purpose: p.id, Name: Heading(&declare.Declaration{}, declare.PurposeID(p.id)), Text: p.text, On: on || p.fixed != "", Fixed: p.fixed, Note: note})
 	}
 	return st, nil
 }

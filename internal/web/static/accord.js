@@ -6,6 +6,7 @@
 //   accord.consent("personalization")                           // true or false, now
 //   accord.choose({ personalization: true })                    // signed, in force when it resolves
 //   accord.track("Product Viewed", { product_id: "P-1" })
+//   accord.tell({ likes: ["Green tea"], avoids: [] })           // categories; the next answer follows
 //   accord.decide({ n: 8 })                                     // items, personal, receipt
 //   accord.identify(shopToken, traits?)                         // the shop vouches for a customer
 //   accord.signOut()                                            // who comes next is somebody else
@@ -25,6 +26,7 @@
 (() => {
   const WORDS = {}; // by language; the server fills it in
   const MAX_QUEUE = 100, MAX_RECEIPTS = 10, BATCH = 20, LINGER = 2000;
+  const USE = 'call accord.init({ url: "https://accord.example", key: "wk_…" })';
 
   let config, words, notice, declaration;
   let purposes = [], history = [], linked = false;
@@ -34,7 +36,8 @@
 
   // ---- what the browser keeps ------------------------------------------------
 
-  function blank() { return { visitor: "", refused: "", queue: [], receipts: [], answered: 0 }; }
+  // known is the person of whom the server held a choice when it was last asked.
+  function blank() { return { visitor: "", refused: "", known: "", queue: [], receipts: [], answered: 0 }; }
 
   // Storage may be forbidden; then the page remembers until it is left.
   function load() {
@@ -52,9 +55,11 @@
 
   const visitorID = () => memory.visitor.split(".")[1] || "";
 
-  function userID() {
+  const userID = () => subject(config.shopToken);
+
+  function subject(token) {
     try {
-      const claims = atob(config.shopToken.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+      const claims = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
       return JSON.parse(new TextDecoder().decode(Uint8Array.from(claims, (c) => c.charCodeAt(0)))).sub || "";
     } catch { return ""; }
   }
@@ -74,23 +79,33 @@
 
   // ---- the server --------------------------------------------------------------
 
+  // reach is fetch that says where a developer looks what may be wrong: the browser
+  // itself hides from the page why it let nothing through.
+  let leaving = false;
+  async function reach(path, options) {
+    try {
+      return await fetch(config.url + path, { credentials: "omit", referrerPolicy: "no-referrer", ...options });
+    } catch (e) {
+      if (!leaving) console.error(`accord: ${config.url} did not answer; is it running, and is the key made with --origin ${location.origin}?`);
+      throw e;
+    }
+  }
+
   async function call(method, path, body) {
     const headers = { Authorization: "Bearer " + config.key };
     if (memory.visitor) headers["Accord-Visitor"] = memory.visitor;
     if (config.shopToken) headers["Accord-Shop-Token"] = config.shopToken;
     if (body) headers["Content-Type"] = "application/json";
-    const response = await fetch(config.url + path, {
-      method, headers, body: body && JSON.stringify(body),
-      cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer",
-    });
+    const response = await reach(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
+    if (["bad_key", "origin"].includes(answer.code)) console.error("accord: " + answer.detail);
     throw Object.assign(new Error(answer.detail || response.statusText), { status: response.status, code: answer.code });
   }
 
   // A public text: without a key, and the browser may keep it.
   async function text(path) {
-    const response = await fetch(config.url + path, { credentials: "omit", referrerPolicy: "no-referrer" });
+    const response = await reach(path);
     if (!response.ok) throw new Error(path + ": " + response.status);
     return response.json();
   }
@@ -110,15 +125,30 @@
         return refresh();
       }
     }
+    if (forgotten(answer)) return refresh();
     const by = Object.fromEntries(answer.purposes.map((p) => [p.purpose, p]));
     history = answer.history;
     linked = Boolean(answer.linked);
     purposes = notice.purposes.map((n) => {
       const d = declaration.purposes.find((p) => p.id === n.id) || {};
       const unasked = d.basis === "consent" ? { holds: false, reason: "no_choice" } : { holds: true, reason: "allowed" };
-      return { ...n, basis: d.basis, choosable: Boolean(d.choosable), state: "unset", ...unasked, ...by[n.id] };
+      return { ...n, basis: d.basis, choosable: Boolean(d.choosable), account: account(n.id), state: "unset", ...unasked, ...by[n.id] };
     });
   }
+
+  // forgotten notices that somebody whose choices the server held has none there any
+  // more: they erased themselves, here or elsewhere, and this browser forgets them too.
+  function forgotten({ history, linked }) {
+    const id = JSON.stringify(person()), held = history.length > 0 || Boolean(linked);
+    if (!person() || held === (memory.known === id)) return false;
+    memory = held ? { ...memory, known: id } : blank();
+    save();
+    return !held;
+  }
+
+  // account is where among the items of a purpose the number of a customer's account
+  // stands, -1 for nowhere: the notice names first how people are known.
+  const account = (id) => declaration.identifiers.filter((i) => i.purposes.includes(id)).findIndex((i) => i.kind === "user_id");
 
   const holds = (id) => purposes.some((p) => p.id === id && p.holds);
   const again = ["no_choice", "expired", "notice_changed", "unknown_notice"];
@@ -133,12 +163,14 @@
     await ready;
     const choices = {};
     for (const id of Object.keys(wanted).sort()) {
-      const p = purposes.find((x) => x.id === id) || {};
-      choices[id] = wanted[id] ? "given" : p.basis && p.basis !== "consent" ? "objected" : p.state === "given" ? "withdrawn" : "refused";
+      const p = choosable().find((x) => x.id === id);
+      if (!p) throw new Error(`accord.choose: "${id}" is not one of ${choosable().map((x) => x.id).join(", ")}`);
+      choices[id] = wanted[id] ? "given" : p.basis !== "consent" ? "objected" : p.state === "given" ? "withdrawn" : "refused";
     }
     if (!person() && Object.values(choices).every((state) => state === "refused")) {
       memory.refused = notice.version; // and nobody is made an id for it
       save();
+      close();
       changed();
       return;
     }
@@ -158,6 +190,7 @@
     memory.refused = "";
     save();
     await refresh();
+    close();
     changed();
   }
 
@@ -186,12 +219,20 @@
     return (await done(request)).transaction("keys", mode).objectStore("keys");
   }
 
+  const keptPair = async () => done((await shelf("readonly")).get(config.name));
+
   async function keyPair() {
-    const kept = await done((await shelf("readonly")).get(config.name));
+    const kept = await keptPair();
     if (kept) return kept;
     const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
     await done((await shelf("readwrite")).put(made, config.name));
     return made;
+  }
+
+  // signer is the thumbprint of the key of this browser, "" if none was made.
+  async function signer() {
+    const keys = person() && await keptPair().catch(() => null);
+    return keys ? b64(await crypto.subtle.digest("SHA-256", await crypto.subtle.exportKey("spki", keys.publicKey))) : "";
   }
 
   // ---- events ---------------------------------------------------------------------------
@@ -244,9 +285,7 @@
       const { events, body } = take();
       if (!body) continue;
       // As text, so that no question goes before it; the server reads JSON whatever it is called.
-      const response = await fetch(config.url + "/v1/batch", {
-        method: "POST", body, keepalive: true, credentials: "omit", referrerPolicy: "no-referrer",
-      }).catch(() => null);
+      const response = await reach("/v1/batch", { method: "POST", body, keepalive: true }).catch(() => null);
       if (response && response.status < 500 && response.status !== 429) continue;
       memory.queue.unshift(...events); // their ids keep them from counting twice
       save();
@@ -255,6 +294,7 @@
   }
 
   function leave() {
+    leaving = true;
     while (config && memory.queue.length) {
       const { events, body } = take();
       if (!body || navigator.sendBeacon(config.url + "/v1/batch", body)) continue;
@@ -262,6 +302,19 @@
       save();
       return;
     }
+  }
+
+  // tell says what the person likes, or would rather not see. A list that is absent
+  // stays as it was, an empty one takes back. Where no purpose of it holds nothing
+  // leaves.
+  async function tell(preferences) {
+    await ready;
+    const told = only(preferences, allowed("trait", ""));
+    if (!told) return { kept: false, preferences: {} };
+    await somebody();
+    const answer = await call("PUT", "/v1/preferences", { person: person(), preferences: told });
+    changed();
+    return answer;
   }
 
   // ---- answers, customers ------------------------------------------------------------------
@@ -282,9 +335,9 @@
 
   async function identify(shopToken, traits = {}) {
     await ready;
+    vouched(shopToken);
     await flush(); // what was done before belongs to who did it
-    config.shopToken = shopToken;
-    await refresh();
+    await prove(shopToken);
     const kept = only(traits, allowed("trait", ""));
     if (memory.visitor || kept) {
       await call("POST", "/v1/identify", { userId: userID(), anonymousId: visitorID() || undefined, traits: kept, messageId: random() });
@@ -292,6 +345,25 @@
     }
     changed();
     if (config.banner && open()) ask();
+  }
+
+  // vouched refuses what names nobody before anything is done with it.
+  function vouched(shopToken) {
+    if (!subject(shopToken)) throw new Error("accord: the shop's token is no JWT with a sub; let your server sign one for the customer");
+  }
+
+  // prove takes the shop's token. Where it does not hold nobody is signed in; where
+  // it was the visitor's that had ended, the shop's is tried again without it.
+  async function prove(shopToken) {
+    let before;
+    do {
+      before = memory.visitor;
+      config.shopToken = shopToken;
+      await refresh();
+      if (config.shopToken) return;
+    } while (before !== memory.visitor);
+    changed();
+    throw Object.assign(new Error("accord: the shop's token was refused; is it signed with a key that the declaration names, for accord, and not over?"), { code: "bad_proof" });
   }
 
   // signOut unlinks, and forgets the visitor too: whoever uses the browser next is
@@ -311,6 +383,7 @@
     config.shopToken = "";
     memory = blank();
     save();
+    try { sessionStorage.removeItem("me"); } catch { /* forbidden, so there is none */ } // where /me is of this origin
     await shelf("readwrite").then((s) => done(s.delete(config.name))).catch(() => null);
     await refresh();
     changed();
@@ -318,7 +391,10 @@
 
   async function me() {
     await ready;
-    const session = { key: config.key, visitor: memory.visitor, shop: config.shopToken, receipts: memory.receipts.join(","), answered: memory.answered };
+    const session = {
+      key: config.key, visitor: memory.visitor, shop: config.shopToken, receipts: memory.receipts.join(","), answered: memory.answered,
+      refused: memory.refused, signer: await signer(), back: location.href.split("#")[0],
+    };
     return config.url + "/me?language=" + notice.language + "#" + new URLSearchParams(Object.entries(session).filter(([, v]) => v));
   }
 
@@ -330,7 +406,7 @@
     :host { all: initial; }
     * { box-sizing: border-box; }
     section { position: fixed; inset: auto 16px 16px; z-index: 2147483000; max-width: 880px; max-height: calc(100vh - 32px); margin: 0 auto; overflow: auto;
-      padding: 20px 24px; border-radius: 14px; border: 1px solid #c9d2da; background: #fff; color: #17212b;
+      padding: 20px 24px 0; border-radius: 14px; border: 1px solid #c9d2da; background: #fff; color: #17212b;
       box-shadow: 0 12px 40px rgb(16 24 32 / 28%); font: 15px/1.45 var(--accord-font, system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif); }
     h2 { margin: 0 0 6px; font-size: 18px; line-height: 1.3; }
     p { margin: 0 0 8px; }
@@ -346,24 +422,25 @@
     details p, details li { color: #46525e; margin: 4px 0; }
     details ul { list-style: disc; padding-left: 20px; margin: 0; }
     details li { padding: 0; border: 0; }
-    .row { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; }
+    .row { position: sticky; bottom: 0; display: flex; flex-wrap: wrap; gap: 10px; align-items: center; padding: 10px 0; background: #fff; }
     button { flex: 1 1 0; min-width: 150px; min-height: 46px; padding: 8px 16px; border-radius: 9px; cursor: pointer; font: inherit; font-weight: 600;
       border: 2px solid var(--accord-accent, #0b6e7f); background: var(--accord-accent, #0b6e7f); color: #fff; }
     button.quiet { background: #fff; color: var(--accord-accent, #0b6e7f); }
     button[disabled] { opacity: .6; }
     :focus-visible { outline: 3px solid #17212b; outline-offset: 2px; }
-    .note { margin: 10px 0 0; color: #46525e; font-size: 13.5px; }
+    .note { margin: 0; padding-bottom: 16px; color: #46525e; font-size: 13.5px; }
     .fault { color: #9a3412; font-weight: 600; }
     .fault:empty { display: none; }
     @media (prefers-color-scheme: dark) {
       section { background: #1a212a; color: #e7ecf1; border-color: #3a4753; }
+      .row { background: #1a212a; }
       li { border-color: #2e3946; }
       summary, details p, details li, .note { color: #b4c0cb; }
       button.quiet { background: #1a212a; color: #8fdbe8; border-color: #8fdbe8; }
       :focus-visible { outline-color: #fff; }
       .fault { color: #fdba8c; }
     }
-    @media (max-width: 560px) { section { inset: auto 0 0; padding: 16px; border-radius: 14px 14px 0 0; } button { min-width: 120px; } }`;
+    @media (max-width: 560px) { section { inset: auto 0 0; padding: 16px 16px 0; border-radius: 14px 14px 0 0; } button { min-width: 120px; } }`;
 
   function el(tag, attributes = {}, ...children) {
     const e = document.createElement(tag);
@@ -389,12 +466,13 @@
     return host.shadowRoot;
   }
 
-  // close puts the banner away and gives the focus back.
+  // close puts the banner away and gives the focus back, if nothing else took it.
   let before;
   function close() {
+    const here = [host, document.body].includes(document.activeElement);
     host?.remove();
     host = null;
-    before?.focus?.();
+    if (here) before?.focus?.();
     before = null;
   }
 
@@ -410,7 +488,6 @@
       for (const x of root.querySelectorAll("button")) x.disabled = true;
       try {
         await choose(wanted(), { method: "banner", evidence: `banner of ${notice.version}, button ${button}` });
-        close();
       } catch {
         fault.textContent = b.fault;
         for (const x of root.querySelectorAll("button")) x.disabled = false;
@@ -456,13 +533,16 @@
     ]);
   }
 
-  async function init({ url, key, shopToken = "", visitor = "", language = "", banner = true, storage }) {
-    config = { url: url.replace(/\/+$/, ""), key, shopToken, banner };
+  async function init({ url, key, shopToken, visitor, language, banner = true, storage } = {}) {
+    if (!/^https?:\/\//.test(url)) throw new Error("accord: url is not the address of a server; " + USE);
+    if (!/^wk_[\w-]{20,}$/.test(key)) throw new Error("accord: key is not a write key; `accord key add --kind write` makes one. Then " + USE);
+    if (shopToken) vouched(shopToken);
+    config = { url: url.replace(/\/+$/, ""), key, shopToken: shopToken || "", banner };
     config.name = "accord " + config.url;
     try { config.storage = storage || localStorage; } catch { /* forbidden */ }
     load();
     if (visitor) memory.visitor = visitor;
-    const known = [language, document.documentElement.lang, ...navigator.languages].map((l) => l.slice(0, 2).toLowerCase()).find((l) => WORDS[l]);
+    const known = [language || "", document.documentElement.lang, ...navigator.languages].map((l) => l.slice(0, 2).toLowerCase()).find((l) => WORDS[l]);
     words = { language: known || "en", ...WORDS[known || "en"] };
     await texts();
     await refresh();
@@ -470,6 +550,7 @@
     // What was chosen elsewhere meanwhile, on /me or in another tab, holds here too.
     document.addEventListener("visibilitychange", async () => {
       if (document.visibilityState === "hidden") return leave();
+      leaving = false;
       load();
       await refresh().then(changed, () => null);
     });
@@ -480,8 +561,8 @@
   }
 
   window.accord = {
-    init, ask, choose, consent: holds, track, decide, identify, signOut, me,
+    init, ask, choose, consent: holds, track, tell, decide, identify, signOut, me,
     // For the person's own page.
-    person, people, purposes: () => purposes, history: () => history, linked: () => linked, call, forget, more, words: () => words,
+    person, people, purposes: () => purposes, history: () => history, linked: () => linked, signer, call, forget, more, words: () => words,
   };
 })();

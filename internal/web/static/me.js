@@ -1,5 +1,5 @@
 // The customer's own page. Who they are comes in the address's fragment, which
-// no server sees, and stays in this tab.
+// no server sees, and stays in this entry of the tab's history.
 "use strict";
 (async () => {
   const one = (selector) => document.querySelector(selector);
@@ -14,14 +14,25 @@
   }
 
   // take reads who it is from the fragment, and takes it out of the address, which
-  // others may see.
+  // others may see. It is kept under a number that this entry of the history knows:
+  // a reload goes on, a page that is opened afresh knows nobody, and none does after
+  // accord.js signed out.
   function take() {
     const said = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-    if (said.key) {
-      sessionStorage.setItem("me", JSON.stringify(said));
-      history.replaceState(null, "", location.pathname + location.search);
-    }
-    try { return JSON.parse(sessionStorage.getItem("me")) || {}; } catch { return {}; }
+    if (said.key) said.at = crypto.getRandomValues(new Uint32Array(2)).join("-");
+    if (said.at) history.replaceState({ at: said.at }, "", location.pathname + location.search);
+    try {
+      if (said.key) keep(said);
+      const kept = JSON.parse(sessionStorage.getItem("me"));
+      return kept?.at === history.state?.at && kept || {};
+    } catch { return said; } // storage is forbidden: until the page is left
+  }
+
+  function keep(session) { sessionStorage.setItem("me", JSON.stringify(session)); }
+
+  function close() {
+    try { sessionStorage.removeItem("me"); } catch { /* forbidden */ }
+    location.replace(location.pathname + location.search);
   }
 
   if (!session.key) {
@@ -64,23 +75,29 @@
   }
 
   function standing(p) {
+    if (session.refused && !accord.person() && !p.holds) return w.me.refused;
     if (p.state === "unset") return p.holds ? w.states.given : w.reasons.no_choice;
     return (p.holds || p.state !== "given" ? w.states[p.state] : w.reasons[p.reason] || p.why) + (p.since ? ", " + date(p.since) : "");
   }
 
-  // What is used for what holds; what serves several purposes is one line.
+  // What is used for what holds; what serves several purposes is one line. A visitor
+  // has no account to be known by.
   function held() {
     const lines = new Map();
     for (const p of accord.person() ? accord.purposes().filter((p) => p.holds) : []) {
-      for (const item of p.detail.find((d) => d.about === "used")?.items || []) lines.set(item, [...lines.get(item) || [], p.title]);
+      const items = p.detail.find((d) => d.about === "used")?.items || [];
+      for (const item of accord.person().user_id ? items : items.filter((_, i) => i !== p.account)) lines.set(item, [...lines.get(item) || [], p.title]);
     }
     list("held", [...lines].map(([item, titles]) => el("li", {}, item, " ", el("span", { class: "note" }, fill(w.me.for, { purposes: titles.join(", ") })))), w.me.heldNone);
   }
 
-  function past() {
-    const lines = accord.history().flatMap((r) => r.choices.map((c) => ({ ...c, signed: r.signed })));
+  // Any key can sign; which one it was says more.
+  async function past() {
+    const here = [session.signer, await accord.signer()].filter(Boolean);
+    const by = (r) => !r.signed ? w.me.unsigned : here.includes(r.signature?.thumbprint) ? w.me.signed : w.me.signedOther;
+    const lines = accord.history().flatMap((r) => r.choices.map((c) => ({ ...c, by: by(r) })));
     list("history", lines.reverse().map((c) => el("li", {}, time(c.at), ": ", el("strong", {}, title(c.purpose)), " ", w.states[c.state] || c.state,
-      el("span", { class: "note" }, " (" + [w.methods[c.method] || c.method, c.signed ? w.me.signed : w.me.unsigned, c.late && w.me.late].filter(Boolean).join("; ") + ")"))), w.me.historyNone);
+      el("span", { class: "note" }, " (" + [w.methods[c.method] || c.method, c.by, c.late && w.me.late].filter(Boolean).join("; ") + ")"))), w.me.historyNone);
   }
 
   const settled = 1500; // ms until the server can read back the receipt of an answer
@@ -92,7 +109,8 @@
     list("receipts", found.filter(Boolean).map((r) => el("li", {},
       el("p", {}, time(r.time), ": ", el("strong", {}, r.personal ? w.me.personal : w.me.general)),
       el("p", {}, r.used.length ? fill(w.me.used, { what: r.used.map((u) => (w.kinds[u.kind] || u.kind) + ": " + u.count).join(", ") }) : w.me.usedNone),
-      el("p", { class: "note" }, fill(w.me.why, { why: r.decision === "allowed" && !r.personal ? w.me.nothing : w.reasons[r.decision] || r.why }), " ", el("code", {}, r.id)))), w.me.receiptsNone);
+      el("p", { class: "note" }, fill(w.me.why, { why: r.decision === "allowed" && !r.personal ? w.me.nothing : w.reasons[r.decision] || r.why })),
+      el("p", { class: "note" }, fill(w.me.receipt, { id: r.id })))), w.me.receiptsNone);
   }
 
   // ---- what can be done ---------------------------------------------------------
@@ -123,8 +141,8 @@
     try {
       for (const person of accord.people()) await accord.call("POST", "/v1/erase", { person });
       await accord.forget();
-      session.receipts = "";
-      sessionStorage.setItem("me", JSON.stringify({ key: session.key }));
+      for (const name of ["visitor", "shop", "receipts", "refused", "signer"]) session[name] = "";
+      try { keep(session); } catch { /* forbidden */ }
       await receipts();
       say(w.me.erased);
     } catch {
@@ -139,10 +157,16 @@
   one("[data-ask]").addEventListener("click", () => sure(true));
   one("[data-keep]").addEventListener("click", () => sure(false));
   one("[data-yes]").addEventListener("click", erase);
+  one("[data-close]").addEventListener("click", close);
+  for (const a of document.querySelectorAll("nav a")) a.hash = "at=" + session.at; // it is the same entry in another language
+  if (/^https?:/.test(session.back)) {
+    one("[data-back]").href = session.back;
+    one("[data-back]").hidden = false;
+  }
   try {
     await accord.init({
       url: location.origin, key: session.key, visitor: session.visitor, shopToken: session.shop,
-      language: document.documentElement.lang, banner: false, storage: sessionStorage,
+      language: document.documentElement.lang, banner: false, storage: { getItem: () => null, setItem() {}, removeItem() {} },
     });
     one("main").hidden = false;
     await receipts();
