@@ -31,7 +31,7 @@
 // stands any more.
 // A visitor and a user of whom somebody proved to be both are linked by a record
 // of the visitor's ([Choices.Link]): from then on a choice of either is written to
-// all of them. An emergency stop ([Choices.Stop]) is a record too, of nobody.
+// all of them, but a visitor's yes to the visitor alone. An emergency stop ([Choices.Stop]) is a record too, of nobody.
 //
 // Promises kept here: 1 and 3 (a withdrawal is durable and in force before it is
 // acknowledged, and no choice is applied before it is durable), 5.
@@ -182,7 +182,8 @@ func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), er
 
 // Record makes choices of one person durable and puts them into force, for each
 // of the tokens that are linked: the one that was named first, so that after a
-// crash between two the stricter one still decides. It
+// crash between two the stricter one still decides. What a visitor alone gives,
+// and what nobody proved, is for the named one. It
 // returns the named token's record as it was kept, with old news that would widen in Late.
 // Where there is nothing to record it has Sequence 0, and what an ErrLate left
 // is destroyed. Errors are ErrInvalid,
@@ -220,7 +221,13 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 		}
 	}
 	var late error
-	for i, member := range reached(group, cs) {
+	for i, member := range group {
+		if i == 1 {
+			cs = reaching(cs)
+		}
+		if len(cs) == 0 {
+			break
+		}
 		one, err := c.recordOne(ctx, member, cs, signature)
 		if errors.Is(err, ErrLate) {
 			late = err

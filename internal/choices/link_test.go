@@ -325,3 +325,39 @@ func TestLinkedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A visitor's yes is the visitor's alone; what the user gives reaches both, and so
+// does what either ends.
+func TestVisitorGivesForItself(t *testing.T) {
+	b := newBed(t)
+	ctx := context.Background()
+	ada, phone := b.person("ada"), b.person("phone")
+	p, _ := b.d.Purpose("personalization")
+	say := func(who identity.Token, s consent.State, proof string) {
+		b.now = b.now.Add(time.Second)
+		_, err := b.Record(ctx, who, []consent.Choice{{Purpose: "personalization", State: s, Method: "api", Proof: proof}})
+		check(t, err)
+	}
+	check(t, b.Link(ctx, phone, ada, "secret key", b.now))
+	say(ada, consent.Refused, identity.ByShop.String())
+	for _, proof := range []string{identity.ByVisitor.String(), "import: " + identity.ByVisitor.String()} {
+		say(phone, consent.Given, proof)
+		if b.state(ada, "personalization") != consent.Refused || b.state(phone, "personalization") != consent.Given {
+			t.Errorf("%s: Ada has %v, the phone %v", proof, b.state(ada, "personalization"), b.state(phone, "personalization"))
+		}
+		for _, who := range []identity.Token{ada, phone} {
+			if _, r := b.gate.Ask(who, p, b.now); r != consent.DeniedRefused {
+				t.Errorf("%s: %v", proof, r)
+			}
+		}
+	}
+	say(ada, consent.Given, identity.ByShop.String())
+	say(phone, consent.Withdrawn, identity.ByVisitor.String())
+	if b.state(ada, "personalization") != consent.Withdrawn {
+		t.Error("what the visitor ended did not reach Ada")
+	}
+	say(ada, consent.Given, identity.ByShop.String())
+	if b.state(phone, "personalization") != consent.Given {
+		t.Error("the user's yes did not reach the phone")
+	}
+}

@@ -130,13 +130,17 @@ func (c *Choices) forgetHeard() {
 	}
 }
 
-// Direct returns the purposes that a person decided about otherwise than by an
-// event's consent object (MethodEvent). A preference that an event reports must
-// not overrule those.
-func (c *Choices) Direct(t identity.Token) declare.Set {
+// Direct returns the purposes that a person decided about, under any of their
+// tokens, otherwise than by an event's consent object (MethodEvent). A preference
+// that an event reports must not overrule those.
+func (c *Choices) Direct(t identity.Token) (s declare.Set) {
+	group := c.book.Group(t)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.said[t].direct
+	for _, m := range group {
+		s |= c.said[m].direct
+	}
+	return s
 }
 
 // places returns the sequences of a person's records, a copy.
