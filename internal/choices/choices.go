@@ -123,15 +123,16 @@ type Choices struct {
 	// Each is a lock that a caller can stop waiting for.
 	people [stripes]chan struct{}
 
-	mu   sync.RWMutex // guards said and late
-	said map[identity.Token]said
-	late map[identity.Token]struct{} // people of whom something is left to destroy
+	mu     sync.RWMutex // guards said, late and unsure
+	said   map[identity.Token]said
+	late   map[identity.Token]struct{} // people of whom something is left to destroy
+	unsure map[identity.Token]struct{} // people whose newest age band may not be durable
 }
 
 // New returns a Choices over its keepers. Call Replay before the gate opens.
 func New(d *declare.Declaration, keys Keys, log Log, book *consent.Book, state State, now func() time.Time) *Choices {
 	c := &Choices{declaration: d, keys: keys, log: log, book: book, state: state, now: now,
-		said: make(map[identity.Token]said), late: make(map[identity.Token]struct{})}
+		said: make(map[identity.Token]said), late: make(map[identity.Token]struct{}), unsure: make(map[identity.Token]struct{})}
 	for i := range c.people {
 		c.people[i] = make(chan struct{}, 1)
 	}
@@ -214,10 +215,12 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 	if err != nil {
 		return consent.Record{}, err
 	}
+	unlock = sync.OnceFunc(unlock)
 	defer unlock()
 	if signature != nil {
 		if cs = c.unheard(t, cs); len(cs) == 0 {
-			return r, nil
+			unlock()
+			return r, c.finish(ctx, t)
 		}
 	}
 	var late error
