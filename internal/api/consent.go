@@ -93,6 +93,9 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	if (widens || in.Body.AgeBand != "") && proof == identity.Unproven {
 		return nil, unproven
 	}
+	if grown := in.Body.AgeBand != "" && !s.Declaration.Children.IsChild(in.Body.AgeBand); (widens || grown) && s.Gate.Stops(x.key.Source) {
+		return nil, stopped
+	}
 	if _, known := s.Notices.Covered(in.Body.Notice); widens && in.Body.Notice != "" && !known {
 		return nil, unknownNotice
 	}
@@ -269,6 +272,11 @@ func level(ctx context.Context, begun time.Time) {
 	case <-ctx.Done():
 	}
 }
+
+// stopped is the answer to a source under an emergency stop: it reads nothing of
+// people and widens nothing.
+var stopped = problem(http.StatusForbidden, codeStopped,
+	"The source of this key is under an emergency stop, so it neither reads nor widens anything. Refusals, withdrawals, unlinking and erasure go on; send those alone. GET /v1/stops tells why, with a secret key.")
 
 var tooMany = problem(http.StatusTooManyRequests, codeTooMany,
 	"This was asked too often with this key. Ask again after the seconds that Retry-After names.").later(1)

@@ -66,13 +66,18 @@ func (s *server) link(ctx context.Context, in *linkInput) (*linkOutput, error) {
 	if l.provenUser == identity.Unproven || l.provenVisitor == identity.Unproven {
 		return nil, unproven
 	}
+	if s.Gate.Stops(x.key.Source) {
+		return nil, stopped
+	}
 	hasher := s.People.Hasher()
-	ts, err := s.People.Ensure(ctx, []identity.Lookup{hasher.Lookup(l.visitor), hasher.Lookup(l.user)})
+	visitor, user := hasher.Lookup(l.visitor), hasher.Lookup(l.user)
+	// Asked before anybody is made.
+	if !s.mayChoose(x, identity.Token(user), l.provenUser) {
+		return nil, tooMany
+	}
+	ts, err := s.People.Ensure(ctx, []identity.Lookup{visitor, user})
 	if err != nil {
 		return nil, unavailable(err)
-	}
-	if !s.mayChoose(x, ts[1], l.provenUser) {
-		return nil, tooMany
 	}
 	if err := s.Choices.Link(ctx, ts[0], ts[1], l.provenUser.String(), time.Time{}); errors.Is(err, choices.ErrCrowded) {
 		return nil, problem(http.StatusConflict, codeCrowded, "A user has at most 63 visitors at a time. Unlink those that are not used any more.")

@@ -238,3 +238,41 @@ func TestStopEverything(t *testing.T) {
 	h.do("POST", "/v1/stops", `{"kind":"all","why":"x"}`, key(h.write)).problem(403, codeKeyKind)
 	h.do("GET", "/v1/stops", "", key(h.write)).problem(403, codeKeyKind)
 }
+
+// A source that was stopped reads and widens nothing; what narrows goes on.
+func TestStoppedSourceWidensNothing(t *testing.T) {
+	h := newHouse(t)
+	id, token := h.visitor()
+	anna := `{"user_id":"anna"}`
+	proofs := []option{key(h.write), visitor(token), shopToken(h.shopToken("anna"))}
+	h.do("PUT", "/v1/consent", choose(anna, `{"told_preferences":"given"}`), proofs...).status(200)
+	h.do("PUT", "/v1/preferences", `{"person":`+anna+`,"preferences":{"likes":["Tea"]}}`, proofs...).status(200)
+	h.do("POST", "/v1/stops", `{"kind":"source","name":"web","why":"x"}`, key(h.secret)).status(200)
+
+	h.do("GET", "/v1/preferences?user_id=anna", "", proofs...).problem(403, codeStopped)
+	h.do("PUT", "/v1/preferences", `{"person":`+anna+`,"preferences":{"likes":["Tea"]}}`, proofs...).problem(403, codeStopped)
+	h.do("PUT", "/v1/consent", choose(anna, `{"personalization":"given"}`), proofs...).problem(403, codeStopped)
+	h.do("POST", "/v1/link", pair("anna", id), proofs...).problem(403, codeStopped)
+	if h.linked("anna", id) || h.state(identity.UserID, "anna", "personalization") == consent.Given {
+		t.Error("a stopped source widened")
+	}
+	h.do("PUT", "/v1/consent", choose(anna, `{"told_preferences":"withdrawn"}`), proofs...).status(200)
+	h.do("POST", "/v1/unlink", pair("anna", id), proofs...).status(200)
+	h.do("POST", "/v1/erase", `{"person":`+anna+`}`, proofs...).status(200)
+}
+
+// Whoever asks to link too often makes nobody known.
+func TestLinkTooOftenMakesNobody(t *testing.T) {
+	h := newHouse(t)
+	id, token := h.visitor()
+	proofs := []option{key(h.write), visitor(token), shopToken(h.shopToken("anna"))}
+	for range 1000 {
+		if h.do("POST", "/v1/unlink", pair("anna", id), key(h.write), shopToken(h.shopToken("anna"))).code == 429 {
+			break
+		}
+	}
+	h.do("POST", "/v1/link", pair("anna", id), proofs...).problem(429, codeTooMany)
+	if _, known, err := h.keys.Find(h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: "anna"})); known || err != nil {
+		t.Errorf("Anna is known: %v, %v", known, err)
+	}
+}

@@ -104,11 +104,15 @@ func (s *server) getPreferences(ctx context.Context, in *getConsentInput) (*pref
 	return s.told(ctx, id)
 }
 
-// teller returns the person, whom the speaker must have proved to be.
+// teller returns the person, whom the speaker must have proved to be. A source that
+// was stopped tells and reads nothing.
 func (s *server) teller(x *exchange, p person, location string) (identity.Identifier, error) {
 	id, err := s.identifier(p, location)
 	if err == nil && x.speaker.Proves(id) == identity.Unproven {
 		err = unproven
+	}
+	if err == nil && s.Gate.Stops(x.key.Source) {
+		err = stopped
 	}
 	return id, err
 }

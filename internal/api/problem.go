@@ -57,6 +57,7 @@ const (
 	codeNotFound    = "not_found"      // nothing there, or nothing for whoever asks
 	codeMethod      = "method"         // the path does not take the method
 	codeTooMany     = "too_many"       // asked too often
+	codeStopped     = "stopped"        // an emergency stop of the source
 	codeCrowded     = "crowded"        // a user has no room for one more visitor
 	codeBusy        = "busy"           // the log takes no more just now
 	codeUnavailable = "unavailable"    // something beneath does not answer

@@ -178,10 +178,14 @@ func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject)
 	if err != nil {
 		return err
 	}
+	aged, err := in.aged(ctx, tokens[0])
+	if err != nil {
+		return err
+	}
 	known := saidBefore(history)
 	for i := range s.Records {
 		r := &s.Records[i]
-		if r.Age != "" && h.declaration.Children != nil && !slices.ContainsFunc(history, aged) {
+		if r.Age != "" && h.declaration.Children != nil && !aged {
 			if err := h.choices.Mark(ctx, tokens[0], r.Age); err != nil {
 				return err
 			}
@@ -208,9 +212,17 @@ func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject)
 	return nil
 }
 
-// aged reports whether a record notes an age: what is known of it here is newer than
-// what a file says.
-func aged(r consent.Record) bool { return r.Age != "" }
+// aged reports whether the age of a person, under any of their tokens, is noted
+// here: that is newer than what a file says.
+func (in *consentImport) aged(ctx context.Context, t identity.Token) (bool, error) {
+	for _, m := range in.house.book.Group(t) {
+		history, err := in.house.choices.History(ctx, m)
+		if err != nil || slices.ContainsFunc(history, func(r consent.Record) bool { return r.Age != "" }) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
 
 func (in *consentImport) record(ctx context.Context, t identity.Token, person identity.Identifier, cs []consent.Choice, signature *consent.Signature) (consent.Record, error) {
 	for i := range cs {

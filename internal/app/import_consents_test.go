@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"accord/internal/consent"
+	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/records"
 )
 
 // A repeated import records what is not certain: a withdrawal that a fault of the
@@ -57,5 +59,28 @@ func TestImportSaysAgainWhatIsNotCertain(t *testing.T) {
 	}
 	if p := present(); p.Suspended || p.Last != 5 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// What a file says of a visitor's age does not make the linked user older than they
+// are known to be here.
+func TestImportMakesNoLinkedChildOlder(t *testing.T) {
+	h := opened(t)
+	p, _ := h.declaration.Purpose("personalization")
+	h.declaration.Children = &declare.Children{Child: []string{"under_13"}, Guarded: declare.Set(0).With(p)}
+	phoneID := identity.Identifier{Kind: identity.AnonymousID, Value: "phone"}
+	ada, phone := h.tokenOf(t, identity.Identifier{Kind: identity.UserID, Value: "ada"}), h.tokenOf(t, phoneID)
+	if err := h.choices.Mark(t.Context(), ada, "under_13"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.choices.Link(t.Context(), phone, ada, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	in := consentImport{house: h}
+	if err := in.subject(t.Context(), 1, &records.Subject{Person: phoneID, Records: []consent.Record{{Age: "grown"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if !h.choices.Child(ada) {
+		t.Error("Ada is no child any more")
 	}
 }

@@ -25,15 +25,34 @@ func (c *Choices) Mark(ctx context.Context, t identity.Token, band string) error
 	}
 	defer unlock()
 	for _, member := range group {
-		if c.Child(member) == children.IsChild(band) {
+		if c.Child(member) == children.IsChild(band) && !c.isUnsure(member) {
 			continue
 		}
 		r := consent.Record{Controller: c.declaration.Controller(), Token: member, Age: band, Accepted: c.now().UTC().Truncate(time.Millisecond)}
-		if err := c.append(ctx, &r); err != nil {
+		err := c.append(ctx, &r)
+		c.setUnsure(member, err != nil)
+		if err != nil {
 			return fmt.Errorf("the age band is not recorded: %w", err)
 		}
 	}
 	return nil
+}
+
+// isUnsure reports whether a person's newest age band may not be durable: it is in
+// force, and must be said again.
+func (c *Choices) isUnsure(t identity.Token) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	_, ok := c.unsure[t]
+	return ok
+}
+
+func (c *Choices) setUnsure(t identity.Token, unsure bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if delete(c.unsure, t); unsure {
+		c.unsure[t] = struct{}{}
+	}
 }
 
 // Child reports whether a person is known to be a child.

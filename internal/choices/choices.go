@@ -31,7 +31,7 @@
 // stands any more.
 // A visitor and a user of whom somebody proved to be both are linked by a record
 // of the visitor's ([Choices.Link]): from then on a choice of either is written to
-// all of them. An emergency stop ([Choices.Stop]) is a record too, of nobody.
+// all of them, but a visitor's yes to the visitor alone. An emergency stop ([Choices.Stop]) is a record too, of nobody.
 //
 // Promises kept here: 1 and 3 (a withdrawal is durable and in force before it is
 // acknowledged, and no choice is applied before it is durable), 5.
@@ -123,15 +123,16 @@ type Choices struct {
 	// Each is a lock that a caller can stop waiting for.
 	people [stripes]chan struct{}
 
-	mu   sync.RWMutex // guards said and late
-	said map[identity.Token]said
-	late map[identity.Token]struct{} // people of whom something is left to destroy
+	mu     sync.RWMutex // guards said, late and unsure
+	said   map[identity.Token]said
+	late   map[identity.Token]struct{} // people of whom something is left to destroy
+	unsure map[identity.Token]struct{} // people whose newest age band may not be durable
 }
 
 // New returns a Choices over its keepers. Call Replay before the gate opens.
 func New(d *declare.Declaration, keys Keys, log Log, book *consent.Book, state State, now func() time.Time) *Choices {
 	c := &Choices{declaration: d, keys: keys, log: log, book: book, state: state, now: now,
-		said: make(map[identity.Token]said), late: make(map[identity.Token]struct{})}
+		said: make(map[identity.Token]said), late: make(map[identity.Token]struct{}), unsure: make(map[identity.Token]struct{})}
 	for i := range c.people {
 		c.people[i] = make(chan struct{}, 1)
 	}
@@ -182,7 +183,8 @@ func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), er
 
 // Record makes choices of one person durable and puts them into force, for each
 // of the tokens that are linked: the one that was named first, so that after a
-// crash between two the stricter one still decides. It
+// crash between two the stricter one still decides. What a visitor alone gives,
+// and what nobody proved, is for the named one. It
 // returns the named token's record as it was kept, with old news that would widen in Late.
 // Where there is nothing to record it has Sequence 0, and what an ErrLate left
 // is destroyed. Errors are ErrInvalid,
@@ -213,14 +215,22 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 	if err != nil {
 		return consent.Record{}, err
 	}
+	unlock = sync.OnceFunc(unlock)
 	defer unlock()
 	if signature != nil {
 		if cs = c.unheard(t, cs); len(cs) == 0 {
-			return r, nil
+			unlock()
+			return r, c.finish(ctx, t)
 		}
 	}
 	var late error
-	for i, member := range reached(group, cs) {
+	for i, member := range group {
+		if i == 1 {
+			cs = reaching(cs)
+		}
+		if len(cs) == 0 {
+			break
+		}
 		one, err := c.recordOne(ctx, member, cs, signature)
 		if errors.Is(err, ErrLate) {
 			late = err

@@ -109,15 +109,18 @@ func (c *Choices) lockEach(ctx context.Context, ts []identity.Token) (unlock fun
 	return unlock, nil
 }
 
-// reached returns those of a person's tokens that choices are written to: all, so
-// that they agree afterwards, and what nobody proved to the one that was named.
-// That one's narrows the others as long as they are linked, and their keys are
-// not destroyed by what somebody claimed.
-func reached(group []identity.Token, cs []consent.Choice) []identity.Token {
-	if slices.ContainsFunc(cs, func(choice consent.Choice) bool { return !choice.Unproven() }) {
-		return group
-	}
-	return group[:1]
+// reaching returns those of some choices about one token that are written to the
+// others of the person too, so that they agree afterwards.
+func reaching(cs []consent.Choice) []consent.Choice {
+	return slices.DeleteFunc(slices.Clone(cs), func(choice consent.Choice) bool { return stays(&choice) })
+}
+
+// stays reports whether a choice is written to no token but the one that was
+// named: what nobody proved, which narrows the others as long as they are linked
+// and does not destroy their keys, and a visitor's yes, since whoever has a browser
+// did not prove to be the user who signed in there.
+func stays(choice *consent.Choice) bool {
+	return choice.Unproven() || choice.State == consent.Given && choice.ByVisitor()
 }
 
 // edges returns whose visitor the person of some records is after the last.

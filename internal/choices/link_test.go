@@ -2,6 +2,7 @@ package choices
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"testing"
@@ -323,5 +324,77 @@ func TestLinkedAtOnce(t *testing.T) {
 		if _, r := b.gate.Ask(who, p, b.now); r != consent.Allowed {
 			t.Errorf("%v", r)
 		}
+	}
+}
+
+// A visitor's yes is the visitor's alone; what the user gives reaches both, and so
+// does what either ends.
+func TestVisitorGivesForItself(t *testing.T) {
+	b := newBed(t)
+	ctx := context.Background()
+	ada, phone := b.person("ada"), b.person("phone")
+	p, _ := b.d.Purpose("personalization")
+	say := func(who identity.Token, s consent.State, proof string) {
+		b.now = b.now.Add(time.Second)
+		_, err := b.Record(ctx, who, []consent.Choice{{Purpose: "personalization", State: s, Method: "api", Proof: proof}})
+		check(t, err)
+	}
+	check(t, b.Link(ctx, phone, ada, "secret key", b.now))
+	say(ada, consent.Refused, identity.ByShop.String())
+	for _, proof := range []string{identity.ByVisitor.String(), "import: " + identity.ByVisitor.String()} {
+		say(phone, consent.Given, proof)
+		if b.state(ada, "personalization") != consent.Refused || b.state(phone, "personalization") != consent.Given {
+			t.Errorf("%s: Ada has %v, the phone %v", proof, b.state(ada, "personalization"), b.state(phone, "personalization"))
+		}
+		for _, who := range []identity.Token{ada, phone} {
+			if _, r := b.gate.Ask(who, p, b.now); r != consent.DeniedRefused {
+				t.Errorf("%s: %v", proof, r)
+			}
+		}
+	}
+	say(ada, consent.Given, identity.ByShop.String())
+	say(phone, consent.Withdrawn, identity.ByVisitor.String())
+	if b.state(ada, "personalization") != consent.Withdrawn {
+		t.Error("what the visitor ended did not reach Ada")
+	}
+	say(ada, consent.Given, identity.ByShop.String())
+	if b.state(phone, "personalization") != consent.Given {
+		t.Error("the user's yes did not reach the phone")
+	}
+}
+
+// A message that a crash kept from one of the linked tokens is not taken for heard:
+// it comes again and reaches the rest, then it is. A yes that is the visitor's alone
+// is heard at once.
+func TestHeardByAll(t *testing.T) {
+	b := newBed(t)
+	ctx := context.Background()
+	ada, phone := b.person("ada"), b.person("phone")
+	p, _ := b.d.Purpose("personalization")
+	check(t, b.Link(ctx, phone, ada, "server key", b.now))
+	b.record(ada, "personalization", consent.Given, b.now)
+	withdraw := []consent.Choice{{Purpose: "personalization", State: consent.Withdrawn, Message: hex.EncodeToString([]byte("message number 1"))}}
+	b.Choices.log = &cut{Log: b.log, left: 1}
+	if _, err := b.Record(ctx, phone, withdraw); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	b = b.again()
+	if ended, _ := b.Heard(phone, event.ID([]byte("message number 1"))); ended.Has(p) {
+		t.Error("heard, and Ada's own choice is not ended")
+	}
+	_, err := b.Record(ctx, phone, withdraw)
+	check(t, err)
+	if ended, _ := b.Heard(phone, event.ID([]byte("message number 1"))); !ended.Has(p) || b.state(ada, "personalization") != consent.Withdrawn {
+		t.Errorf("heard %b, and Ada has %v", ended, b.state(ada, "personalization"))
+	}
+	b.now = b.now.Add(time.Second)
+	check(t, b.Link(ctx, b.person("tablet"), ada, "server key", b.now))
+	if ended, _ := b.Heard(phone, event.ID([]byte("message number 1"))); !ended.Has(p) {
+		t.Error("whoever is linked afterwards makes an old message new")
+	}
+	_, err = b.Record(ctx, phone, []consent.Choice{{Purpose: "personalization", State: consent.Given, Proof: identity.ByVisitor.String(), Message: hex.EncodeToString([]byte("message number 2"))}})
+	check(t, err)
+	if _, given := b.Heard(phone, event.ID([]byte("message number 2"))); !given.Has(p) {
+		t.Error("the visitor's own yes is not heard")
 	}
 }

@@ -46,6 +46,7 @@ type heard struct {
 	message      event.ID
 	at           int64 // of acceptance, Unix milliseconds
 	ended, given declare.Set
+	alone        declare.Set // of them, what is written to no other token of the person
 }
 
 // Messages that are remembered of a person: the same id within a day is the same
@@ -91,7 +92,10 @@ func (s *said) hear(p declare.PurposeIndex, c *consent.Choice, at int64) {
 		i = len(s.heard) - 1
 	}
 	h := &s.heard[i]
-	h.at, h.ended, h.given = at, h.ended.Without(p), h.given.Without(p)
+	h.at, h.ended, h.given, h.alone = at, h.ended.Without(p), h.given.Without(p), h.alone.Without(p)
+	if stays(c) {
+		h.alone = h.alone.With(p)
+	}
 	if c.State.Ended() {
 		h.ended = h.ended.With(p)
 	} else {
@@ -101,16 +105,36 @@ func (s *said) hear(p declare.PurposeIndex, c *consent.Choice, at int64) {
 
 // Heard returns the purposes that a message of this id ended and gave when it
 // came before, within the last two days. It is not to do so again: the person
-// may have said something else since.
+// may have said something else since. What did not reach all that were linked with
+// them then, since the log failed between two, is to be said again.
 func (c *Choices) Heard(t identity.Token, message event.ID) (ended, given declare.Set) {
+	first := c.heard(t, message)
+	ended, given = first.ended, first.given
+	user, isVisitor := c.book.User(t)
+	for _, m := range c.book.Group(t)[1:] {
+		visitor := m
+		if isVisitor && m == user {
+			visitor = t
+		}
+		if c.book.LinkSaid(visitor) > first.at {
+			continue // linked since
+		}
+		h := c.heard(m, message)
+		ended, given = ended&(h.ended|first.alone), given&(h.given|first.alone)
+	}
+	return ended, given
+}
+
+// heard is Heard of one token.
+func (c *Choices) heard(t identity.Token, message event.ID) heard {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, h := range c.said[t].heard {
 		if h.message == message && time.UnixMilli(h.at).Add(heardFor).After(c.now()) {
-			return h.ended, h.given
+			return h
 		}
 	}
-	return 0, 0
+	return heard{}
 }
 
 // forgetHeard forgets the messages that are too old to come again.
@@ -130,13 +154,17 @@ func (c *Choices) forgetHeard() {
 	}
 }
 
-// Direct returns the purposes that a person decided about otherwise than by an
-// event's consent object (MethodEvent). A preference that an event reports must
-// not overrule those.
-func (c *Choices) Direct(t identity.Token) declare.Set {
+// Direct returns the purposes that a person decided about, under any of their
+// tokens, otherwise than by an event's consent object (MethodEvent). A preference
+// that an event reports must not overrule those.
+func (c *Choices) Direct(t identity.Token) (s declare.Set) {
+	group := c.book.Group(t)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.said[t].direct
+	for _, m := range group {
+		s |= c.said[m].direct
+	}
+	return s
 }
 
 // places returns the sequences of a person's records, a copy.

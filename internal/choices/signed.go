@@ -29,7 +29,7 @@ func (c *Choices) signed(cs []consent.Choice, signature *consent.Signature) erro
 	return nil
 }
 
-// unheard returns the choices whose message did not bring them before.
+// unheard returns the choices whose message did not bring them before: see Heard.
 func (c *Choices) unheard(t identity.Token, cs []consent.Choice) []consent.Choice {
 	return slices.DeleteFunc(slices.Clone(cs), func(choice consent.Choice) bool {
 		var id event.ID

@@ -97,3 +97,45 @@ func TestAnAgeIsDurable(t *testing.T) {
 		t.Error("still a child")
 	}
 }
+
+// TestMarkInDoubt: a mark that the log may not have is in force, and said again it
+// is durable.
+func TestMarkInDoubt(t *testing.T) {
+	b := newBed(t)
+	p, _ := b.d.Purpose("personalization")
+	children := &declare.Children{Child: []string{"under_13"}, Guarded: declare.Set(0).With(p)}
+	b.d.Children = children
+	anna := b.person("anna")
+	b.Choices.log = &cut{Log: b.log}
+	if err := b.Mark(t.Context(), anna, "under_13"); !errors.Is(err, errCut) || !b.Child(anna) {
+		t.Fatalf("in doubt: %v, a child: %v", err, b.Child(anna))
+	}
+	b.Choices.log = b.log
+	for range 2 {
+		check(t, b.Mark(t.Context(), anna, "under_13"))
+	}
+	if n, err := b.log.LastChoice(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d records, %v", n, err)
+	}
+}
+
+// TestSignedAgainAfterLate: a signature that comes again destroys what the first
+// could not.
+func TestSignedAgainAfterLate(t *testing.T) {
+	b := newBed(t)
+	anna := b.person("anna")
+	b.record(anna, "personalization", consent.Given, monday)
+	b.makeKeys(anna)
+	choices := []consent.Choice{{Purpose: "personalization", State: consent.Withdrawn, At: monday, Message: hex.EncodeToString([]byte("sixteen bytes ok"))}}
+	signature := sign(t, consent.Withdrawn, monday)
+	b.Choices.keys = brokenKeys{b.keys}
+	if _, err := b.RecordSigned(t.Context(), anna, choices, signature); !errors.Is(err, ErrLate) {
+		t.Fatal(err)
+	}
+	b.Choices.keys = b.keys
+	_, err := b.RecordSigned(t.Context(), anna, choices, signature)
+	check(t, err)
+	if left := b.living(anna); left != "cd" {
+		t.Errorf("the keys of %q are left", left)
+	}
+}

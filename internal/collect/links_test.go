@@ -177,3 +177,42 @@ func TestStopOvertakes(t *testing.T) {
 		b.close()
 	}
 }
+
+// A preference that an event reports with the visitor's proof alone does not
+// overturn what the user said, nor does one with the user's proof what was said on
+// the visitor's own account.
+func TestPreferenceOfALinkedVisitor(t *testing.T) {
+	b := newBed(t)
+	phone := b.visitor("phone")
+	p, _ := b.Declaration.Purpose("personalization")
+	b.clock.pass(time.Minute)
+	b.chooses(b.user("ada"), "personalization", consent.Refused, b.clock.Now())
+	if err := b.choices.Link(t.Context(), phone, b.user("ada"), "server key", b.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	consents := `"context":{"consent":{"categoryPreferences":{"personalization":true}}}`
+	for name, try := range map[string]struct {
+		speaker identity.Speaker
+		who     string
+	}{
+		"the visitor": {identity.Speaker{}.WithVisitor("phone"), `"anonymousId":"phone"`},
+		"the user":    {identity.Speaker{}.WithUser("ada"), ada},
+	} {
+		b.clock.pass(time.Minute)
+		b.sendAs(try.speaker, "track", ev(viewed, try.who, consents, at(b.clock.Now())))
+		for _, who := range []identity.Token{phone, b.user("ada")} {
+			if _, why := b.gate.Ask(who, p, b.clock.Now()); why == consent.Allowed {
+				t.Errorf("%s: %v", name, why)
+			}
+		}
+		if err := b.choices.Unlink(t.Context(), phone, b.user("ada"), ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, why := b.gate.Ask(b.user("ada"), p, b.clock.Now()); why == consent.Allowed {
+			t.Errorf("%s, after the unlink: %v", name, why)
+		}
+		if err := b.choices.Link(t.Context(), phone, b.user("ada"), "server key", b.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

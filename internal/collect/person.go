@@ -289,19 +289,20 @@ func (b *batch) mark(ctx context.Context) error {
 func (b *batch) changes(s *saying) (cs []consent.Choice) {
 	ended, given := b.c.Choices.Heard(s.token, s.message)
 	deny, give := s.deny&^ended, s.give&^given
+	// A yes is judged by the strictest word of all that are this person.
+	strict, _ := b.c.Book.Strict(s.token, time.UnixMilli(b.received))
 	for i := range b.c.Declaration.Purposes {
 		purpose := declare.PurposeIndex(i)
 		if !(deny | give).Has(purpose) {
 			continue
 		}
-		present := b.c.Book.Present(s.token, purpose)
 		state := consent.Unset
 		if deny.Has(purpose) {
 			// An act counts each time: it makes a preference the person's own word.
 			if s.act && s.proven() || !b.c.Book.Certain(s.token, purpose, s.proven()) {
-				state = b.c.plan.refusal(purpose, present.State)
+				state = b.c.plan.refusal(purpose, b.c.Book.Present(s.token, purpose).State)
 			}
-		} else if b.mayGive(s, purpose, present) {
+		} else if b.mayGive(s, purpose, strict[i]) {
 			state = consent.Given
 		}
 		if state != consent.Unset {
@@ -316,7 +317,8 @@ func (b *batch) changes(s *saying) (cs []consent.Choice) {
 	return cs
 }
 
-// mayGive reports whether a proven true changes the present choice to given.
+// mayGive reports whether a proven true changes the present choice, the strictest of
+// the person's, to given.
 func (b *batch) mayGive(s *saying, purpose declare.PurposeIndex, present consent.Present) bool {
 	newer := s.at.UnixMilli() > present.At
 	switch {

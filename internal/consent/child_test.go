@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"accord/internal/declare"
+	"accord/internal/identity"
 )
 
 // TestAChildNeedsAGuardian: the listed purposes hold for a child only under a
@@ -57,6 +58,14 @@ children: {attribute: age_band, bands: {child: [under_13]}, guardian: [ads, stat
 	want("the child said yes", DeniedGuardian, Allowed, Allowed)
 	say("grown", ByPerson)
 	want("grown", Allowed, Allowed, Allowed)
+
+	guarded := identity.Token{7}
+	// A child's visitor is the child, also where the child never chose.
+	book.Apply(Record{Token: guarded, Sequence: sequence + 1, Accepted: noon, Age: "under_13"})
+	book.Apply(Record{Token: ann, Sequence: sequence + 2, Accepted: noon, Link: &Link{Other: guarded, At: noon}})
+	want("a child's visitor", DeniedGuardian, Allowed, DeniedGuardian)
+	book.Apply(Record{Token: ann, Sequence: sequence + 3, Accepted: noon, Link: &Link{Other: guarded, Undo: true, At: noon}})
+	want("nobody's visitor", Allowed, Allowed, Allowed)
 
 	// A mark of which nobody knows whether it is on disk is in force.
 	book.Doubt(Record{Token: bob, Accepted: noon, Age: "under_13"})

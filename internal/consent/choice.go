@@ -35,6 +35,7 @@
 package consent
 
 import (
+	"strings"
 	"time"
 
 	"accord/internal/declare"
@@ -127,6 +128,10 @@ func (b By) Known() bool { return b == ByPerson || b == ByGuardian || b == ByAge
 
 // Unproven reports whether whoever chose did not prove to be the person.
 func (c *Choice) Unproven() bool { return c.Proof == identity.Unproven.String() }
+
+// ByVisitor reports whether whoever chose proved to be a visitor and no more; an
+// import says so behind its own word.
+func (c *Choice) ByVisitor() bool { return strings.HasSuffix(c.Proof, identity.ByVisitor.String()) }
 
 // Record is one message of the choice stream: what one person said at once.
 type Record struct {

@@ -213,9 +213,10 @@ func (b *Book) User(t identity.Token) (user identity.Token, ok bool) {
 
 // narrows returns why a linked token denies a purpose to the others, or Allowed.
 // Who never chose about a purpose narrows nobody: there is no choice to be the
-// stricter one. For its own data the token needs its own choice all the same.
+// stricter one. For its own data the token needs its own choice all the same. A
+// child narrows unasked, where nobody who may has consented.
 func narrows(basis declare.Basis, p *Present, now int64) Reason {
-	if p.Last == 0 || !narrowable(basis) {
+	if p.Last == 0 && !p.needsGuardian() || !narrowable(basis) {
 		return Allowed
 	}
 	return holds(basis, *p, now)
