@@ -59,6 +59,7 @@ type reader struct {
 	declaration *declare.Declaration
 	in          *intake.Reader
 	source      string // of evidence where the file has none
+	now         time.Time
 	subjects    []Subject
 	places      map[identity.Identifier]int // in subjects
 	choices     int
@@ -66,14 +67,14 @@ type reader struct {
 }
 
 // Read reads a file, plain or gzipped. The source names it in the evidence of
-// choices that have none. The first faults are returned together, each with its
-// place and never with whom it is about.
-func Read(d *declare.Declaration, src io.Reader, f Format, source string) ([]Subject, error) {
+// choices that have none, and no choice may be of later than now. The first faults
+// are returned together, each with its place and never with whom it is about.
+func Read(d *declare.Declaration, src io.Reader, f Format, source string, now time.Time) ([]Subject, error) {
 	in, err := intake.New(src, intake.Limits{Total: MaxFile, Record: MaxRecord})
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{declaration: d, in: in, source: source, places: map[identity.Identifier]int{}}
+	r := &reader{declaration: d, in: in, source: source, now: now, places: map[identity.Identifier]int{}}
 	switch f {
 	case CSV:
 		err = r.csv()
@@ -176,6 +177,9 @@ func (r *reader) row(in row, n int) error {
 	if c.At, err = time.Parse(time.RFC3339, in.At); err != nil {
 		return errors.New("at is not a time as in 2026-03-05T10:00:00Z")
 	}
+	if c.At.After(r.now) {
+		return errors.New("at lies in the future")
+	}
 	c.Method, c.Notice, c.Language, c.Jurisdiction, c.Evidence = in.Method, in.Notice, in.Language, in.Jurisdiction, in.Evidence
 	if in.UserID != "" && in.AnonymousID != "" {
 		return errors.New("names a person twice: by user_id or by anonymous_id, not both")
@@ -271,6 +275,9 @@ func (r *reader) document(in document, _ int) error {
 		c.Evidence, c.Proof, c.Synthetic = e.Evidence, e.Proof, e.Synthetic
 		if c.At.IsZero() {
 			return fmt.Errorf("event %d: has no event_time", i+1)
+		}
+		if c.At.After(r.now) {
+			return fmt.Errorf("event %d: event_time lies in the future", i+1)
 		}
 		under, record.Accepted, record.Signature = e.Record, e.Accepted, e.Signature
 		record.Choices = append(record.Choices, c)
