@@ -33,7 +33,7 @@ func (c consentExport) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return app.ExportConsents(s.ctx, c.config(s, ""), c.at(), queries, s.out)
+	return app.ExportConsents(s.ctx, c.config(s, ""), c.at(), queries, s.out, s.talk)
 }
 
 // queries name whose receipts are written.

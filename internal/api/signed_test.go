@@ -221,7 +221,7 @@ func TestThePersonsReceipt(t *testing.T) {
 		t.Errorf("%v, %+v: %s", err, subjects, a.body)
 	}
 	// Of whom nothing is known nothing was chosen.
-	h.do("GET", "/v1/consent/record?user_id=nobody", "", key(h.secret)).status(200)
+	h.do("GET", "/v1/consent/record?user_id=nobody", "", key(h.secret)).problem(404, codeNotFound)
 }
 
 // TestAgeBands: anybody proven may say that they are a child, and only the shop that

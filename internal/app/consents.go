@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,13 +28,23 @@ import (
 )
 
 // ExportConsents writes the consent receipts of people, each named by its query as
-// PersonQuery makes it, one after another.
-func ExportConsents(ctx context.Context, c Config, at Server, queries []string, out io.Writer) error {
+// PersonQuery makes it, one after another. Who chose nothing has none: it says on
+// talk how many those are, and fails where all are.
+func ExportConsents(ctx context.Context, c Config, at Server, queries []string, out, talk io.Writer) error {
 	all := func(client *Client) error {
+		none := 0
 		for _, q := range queries {
-			if err := client.Do(ctx, "GET", "/v1/consent/record?"+q, nil, out); err != nil {
+			err := client.Do(ctx, "GET", "/v1/consent/record?"+q, nil, out)
+			if r, ok := errors.AsType[*refusalError](err); ok && r.status == http.StatusNotFound && none+1 < len(queries) {
+				none++
+				continue
+			}
+			if err != nil {
 				return err
 			}
+		}
+		if none > 0 {
+			fmt.Fprintf(talk, "%d of %d people have chosen nothing here, so there is no receipt of theirs.\n", none, len(queries))
 		}
 		return nil
 	}

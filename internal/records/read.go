@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,6 +132,9 @@ func (r *reader) csv() error {
 			return fmt.Errorf("line 1: the header has %.80q; its names are: %s", name, Columns)
 		}
 	}
+	if err := lacks(names); err != nil {
+		return err
+	}
 	for {
 		r.in.Next()
 		fields, err := c.Read()
@@ -156,6 +160,19 @@ func (r *reader) csv() error {
 			return nil
 		}
 	}
+}
+
+// lacks says which column must be there and is not.
+func lacks(names []string) error {
+	if !slices.Contains(names, "user_id") && !slices.Contains(names, "anonymous_id") {
+		return errors.New("line 1: the header lacks user_id or anonymous_id")
+	}
+	for _, name := range []string{"purpose", "state", "at"} {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("line 1: the header lacks %s", name)
+		}
+	}
+	return nil
 }
 
 // places returns where the columns of these names go.
@@ -234,6 +251,9 @@ func (r *reader) document(in document, _ int) error {
 	if from == nil {
 		from = &in.record
 	}
+	if from.Events == nil {
+		return errors.New("holds no receipt or record: expected consent_record or events")
+	}
 	own := controllerIRI(r.declaration.Controller())
 	for _, c := range from.Controllers {
 		if strings.HasPrefix(c.ID, controllerIRI("")) && c.ID != own {
@@ -266,12 +286,13 @@ func (r *reader) document(in document, _ int) error {
 		if c.State == consent.Unset || e.Late {
 			continue
 		}
-		if e.Record != under || under == "" {
+		number, _, _ := strings.Cut(e.ID, "/")
+		if number != under || under == "" {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		c.At, c.Method, c.Notice, c.Language, c.Jurisdiction = e.Time, e.Method, e.Notice, e.Language, e.Jurisdiction
+		c.At, c.Method, c.Notice, c.Language, c.Jurisdiction = e.Time, e.Method, e.Notice[strings.LastIndexByte(e.Notice, '/')+1:], e.Language, e.Jurisdiction
 		c.Evidence, c.Proof, c.Synthetic = e.Evidence, e.Proof, e.Synthetic
 		if c.At.IsZero() {
 			return fmt.Errorf("event %d: has no event_time", i+1)
@@ -279,7 +300,7 @@ func (r *reader) document(in document, _ int) error {
 		if c.At.After(r.now) {
 			return fmt.Errorf("event %d: event_time lies in the future", i+1)
 		}
-		under, record.Accepted, record.Signature = e.Record, e.Accepted, e.Signature
+		under, record.Accepted, record.Signature = number, e.Accepted, e.Signature
 		record.Choices = append(record.Choices, c)
 	}
 	return flush()

@@ -99,6 +99,9 @@ func TestAReceiptIsJSONLD(t *testing.T) {
 		`"https://w3id.org/dpv#hasConsentStatus":[{"@id":"urn:accord:terms:Objected"}]`,
 		`"https://w3id.org/dpv#hasPurpose":[{"@id":"urn:accord:purpose:shop:personalization"}]`,
 		`"https://w3id.org/dpv#isIndicatedAtTime":[{"@type":"http://www.w3.org/2001/XMLSchema#dateTime","@value":"2026-11-23T12:00:00Z"}]`,
+		`"urn:accord:terms:event_id":[{"@value":"3/newsletter"}]`, `"https://w3id.org/dpv#hasNotice":[{"@id":"/v1/notice/n1"}]`,
+		`"https://w3id.org/dpv#hasDuration":[{"@type":"http://www.w3.org/2001/XMLSchema#duration","@value":"P2Y"}]`,
+		`"http://purl.org/dc/terms/title":[{"@value":"Newsletter"}]`, `"urn:accord:terms:withdrawal_method":[{"@value":"/me"}`,
 		`"urn:accord:terms:evidence":[{"@value":"button \u003ca\u003e"}]`,
 	} {
 		if !strings.Contains(string(text), want) {
@@ -161,6 +164,9 @@ func TestFaultsSayWhere(t *testing.T) {
 	}{
 		{CSV, "", "line 1: no header"},
 		{CSV, "customer\n", `the header has "customer"`},
+		{CSV, "user_id,purpose,state\nanna,newsletter,given\n", "line 1: the header lacks at"},
+		{CSV, "purpose,state,at\n", "line 1: the header lacks user_id or anonymous_id"},
+		{TS27560, "{}", "document 1: holds no receipt or record: expected consent_record or events"},
 		{CSV, head + "anna,newsletter,given,2026-11-23\n", "line 2: at is not a time"},
 		{CSV, head + "anna,newsletter,given,2027-03-05T10:00:00Z\n", "line 2: at lies in the future"},
 		{CSV, head + "anna,newsletter,maybe,2026-11-23T12:00:00Z\n", "line 2: the state"},
