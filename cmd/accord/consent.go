@@ -33,7 +33,7 @@ func (c consentExport) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return app.ExportConsents(s.ctx, c.config(s, ""), c.at(), queries, s.out)
+	return app.ExportConsents(s.ctx, c.config(s, ""), c.at(), queries, s.out, s.talk)
 }
 
 // queries name whose receipts are written.
@@ -66,6 +66,7 @@ type consentImport struct {
 	place
 	File   string `arg:"" help:"The file, plain or gzipped." type:"existingfile"`
 	Format string `help:"csv, json, or 27560 for JSON-LD; default: by the file's name." enum:"csv,json,27560," default:"" placeholder:"FORMAT"`
+	Notice string `help:"Version of the notice that the choices were made about which name none; you answer for it." placeholder:"VERSION"`
 	JSON   bool   `help:"Print the summary as JSON."`
 }
 
@@ -83,6 +84,9 @@ CSV has a header with names out of these, in any order; json has objects with th
 27560 is what consent export writes (.jsonld): receipts or records of ISO/IEC TS 27560 with
 pii_principal_id, and events with purpose, event_state and event_time. A signature must hold.
 
+A consent counts only with the notice that was read. Where the file names none, nothing is done by
+it, unless you say with --notice which version all of these people had read.
+
 Examples:
   accord consent import choices.csv --data shop
   accord consent import all.jsonld --data shop`
@@ -90,7 +94,7 @@ Examples:
 
 // Run imports the file and prints what was recorded and what was not.
 func (c consentImport) Run(s *session) error {
-	report, err := app.ImportConsents(s.ctx, c.config(s, ""), c.File, c.Format, s.talk)
+	report, err := app.ImportConsents(s.ctx, c.config(s, ""), c.File, c.Format, c.Notice, s.talk)
 	if err != nil {
 		return err
 	}

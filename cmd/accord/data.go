@@ -21,6 +21,7 @@ type importRetail struct {
 	Kind     string  `help:"Make the data directory if it is not there, for evaluation or demonstration; one for production is made with init." enum:"evaluation,demonstration," default:"" placeholder:"KIND"`
 	Basis    string  `help:"Keep what this legal basis covers, such as contract."`
 	Consents string  `help:"CSV of choices: customer_id,purpose,state,at,method,notice." type:"existingfile"`
+	Notice   string  `help:"Version of the notice that the choices were made about which name none; you answer for it." placeholder:"VERSION"`
 	Simulate float64 `name:"simulate-consent" help:"Share of customers who consent, simulated and marked so; never in production." placeholder:"SHARE"`
 	Seed     uint64  `help:"Seed of the simulation." default:"1"`
 	JSON     bool    `help:"Print the summary as JSON."`
@@ -44,7 +45,7 @@ Examples:
 // Run imports the file and prints what was kept, dropped and why.
 func (c importRetail) Run(s *session) error {
 	report, err := app.ImportRetail(s.ctx, c.config(s, app.Kind(c.Kind)), app.ImportOptions{
-		File: c.File, Basis: c.Basis, Consents: c.Consents, Simulate: c.Simulate, Seed: c.Seed,
+		File: c.File, Basis: c.Basis, Consents: c.Consents, Notice: c.Notice, Simulate: c.Simulate, Seed: c.Seed,
 	}, s.talk)
 	if err != nil {
 		return err

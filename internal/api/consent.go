@@ -49,7 +49,7 @@ type putConsentInput struct {
 		Person   person            `json:"person" doc:"Who chose"`
 		Choices  map[string]choice `json:"choices" minProperties:"1" maxProperties:"64" doc:"A choice for each purpose that was chosen about" example:"{\"personalization\":\"given\"}"`
 		Method   string            `json:"method,omitempty" default:"api" maxLength:"32" pattern:"^[a-z][a-z0-9_.-]*$" patternDescription:"a short name in small letters" doc:"How it was chosen; event, import and simulated are the server's own" example:"banner"`
-		Notice   string            `json:"notice,omitempty" maxLength:"128" doc:"The version of the notice that was read, from GET /v1/notice; absent: the one in force in the language"`
+		Notice   string            `json:"notice,omitempty" maxLength:"128" doc:"The version of the notice that was read, from GET /v1/notice; absent: the one in force in the language, but none for a choice of the past, whose consent then counts for nothing"`
 		Language string            `json:"language,omitempty" maxLength:"35" pattern:"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" patternDescription:"a language tag such as en-GB" doc:"The notice's language, BCP 47" example:"en-GB"`
 		At       time.Time         `json:"at,omitzero" doc:"When it was chosen, for choices of the past; needs a secret key. Now if absent"`
 		// Who, where and how, beside the method.

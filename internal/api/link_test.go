@@ -234,6 +234,11 @@ func TestStopEverything(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	stop(`{"kind":"purpose","name":"unheard_of","why":"x"}`).problem(422, codeInvalid)
+	stop(`{"kind":"source","name":"nope","why":"x"}`).problem(422, codeInvalid)
+	stop(`{"kind":"source","name":"web","why":"x","resume":true}`).status(200)
+	if a := stop(`{"kind":"attribute","name":"trait/email","why":"x"}`).status(200); !strings.Contains(a.body, `"name":"email"`) {
+		t.Errorf("an attribute as the notice calls it: %s", a.body)
+	}
 	stop(`{"kind":"all"}`).problem(422, codeInvalid)
 	h.do("POST", "/v1/stops", `{"kind":"all","why":"x"}`, key(h.write)).problem(403, codeKeyKind)
 	h.do("GET", "/v1/stops", "", key(h.write)).problem(403, codeKeyKind)

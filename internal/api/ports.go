@@ -20,6 +20,8 @@ type Keys interface {
 	Check(plain string, now time.Time) (auth.Key, bool)
 	// Allows reports whether any key is open to pages of a web origin.
 	Allows(origin string, now time.Time) bool
+	// List returns all keys, those that have ended too.
+	List() []auth.Key
 }
 
 // People finds the token of a person. *vault.Keys do.

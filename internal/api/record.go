@@ -16,8 +16,8 @@ func (s *server) registerRecord(api huma.API) {
 	huma.Register(api, withProofs(s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/consent/record", OperationID: "get-consent-record", Tags: []string{"consent"},
 		Summary:     "A person's consent receipt, to take away",
-		Description: "One JSON-LD document with the fields of ISO/IEC TS 27560 and the terms of W3C's Data Privacy Vocabulary 2.3: what each purpose is and what holds now, and every choice with what shows it. Another Accord takes it in with `accord consent import --format 27560`. Needs a proof of the person.",
-		Errors:      []int{401, 403, 429, 503},
+		Description: "One JSON-LD document with the fields of ISO/IEC TS 27560 and the terms of W3C's Data Privacy Vocabulary 2.3: what each purpose is and what holds now, and every choice with what shows it. Another Accord takes it in with `accord consent import --format 27560`. Needs a proof of the person, and of somebody who chose nothing there is none.",
+		Errors:      []int{401, 403, 404, 429, 503},
 		Responses: map[string]*huma.Response{"200": {Description: "The receipt",
 			Content: map[string]*huma.MediaType{ldJSON: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}}}},
 	}, withKey)), s.getRecord)
@@ -32,6 +32,9 @@ func (s *server) getRecord(ctx context.Context, in *getConsentInput) (*getRecord
 	id, t, history, err := s.chosen(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if len(history) == 0 {
+		return nil, problem(http.StatusNotFound, codeNotFound, "This person has chosen nothing here, so there is no receipt. GET /v1/consent says what holds for them.")
 	}
 	presents, _ := s.Book.Presents(t)
 	body, err := records.Write(s.Declaration, records.Subject{Person: id, Records: history}, presents, s.Now())

@@ -216,12 +216,12 @@ func TestThePersonsReceipt(t *testing.T) {
 	if got := a.header.Get("Content-Type"); got != ldJSON {
 		t.Errorf("the type is %q", got)
 	}
-	subjects, err := records.Read(h.config.Declaration, strings.NewReader(a.body), records.TS27560, "")
+	subjects, err := records.Read(h.config.Declaration, strings.NewReader(a.body), records.TS27560, "", time.Now())
 	if err != nil || len(subjects) != 1 || subjects[0].Person.Value != "anna" || subjects[0].Records[0].Choices[0].State != consent.Given {
 		t.Errorf("%v, %+v: %s", err, subjects, a.body)
 	}
 	// Of whom nothing is known nothing was chosen.
-	h.do("GET", "/v1/consent/record?user_id=nobody", "", key(h.secret)).status(200)
+	h.do("GET", "/v1/consent/record?user_id=nobody", "", key(h.secret)).problem(404, codeNotFound)
 }
 
 // TestAgeBands: anybody proven may say that they are a child, and only the shop that

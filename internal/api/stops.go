@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"accord/internal/auth"
 	"accord/internal/choices"
 	"accord/internal/consent"
 )
@@ -55,12 +58,26 @@ type stopBody struct {
 
 func (s *server) postStop(ctx context.Context, in *postStopInput) (*stopsOutput, error) {
 	stop := consent.Stop{Kind: consent.StopKind(in.Body.Kind), Name: in.Body.Name, Resume: in.Body.Resume, Why: in.Body.Why, By: of(ctx).key.Source}
+	if stop.Kind == consent.StopAttribute {
+		stop.Name = strings.TrimPrefix(stop.Name, "trait/") // as notices and receipts call it
+	}
+	if stop.Kind == consent.StopSource && !s.speaks(stop.Name) {
+		return nil, unheardOf
+	}
 	if err := s.Choices.Stop(ctx, stop); errors.Is(err, choices.ErrInvalid) {
-		return nil, invalid("body.name", "is not known here: GET /v1/declaration lists purposes and attributes, `accord key list` the sources, and all has no name")
+		return nil, unheardOf
 	} else if err != nil {
 		return nil, s.unrecorded(err)
 	}
 	return s.stops(), nil
+}
+
+var unheardOf = invalid("body.name", "is not known here: GET /v1/declaration lists purposes and attributes, `accord key list` the sources, and all has no name")
+
+// speaks reports whether a source ever had a key, or is stopped.
+func (s *server) speaks(source string) bool {
+	return slices.ContainsFunc(s.Keys.List(), func(k auth.Key) bool { return k.Source == source }) ||
+		slices.ContainsFunc(s.Book.Stops(), func(o consent.Stopped) bool { return o.Kind == consent.StopSource && o.Name == source })
 }
 
 func (s *server) stops() *stopsOutput {

@@ -68,6 +68,9 @@ func (r ImportReport) Write(out io.Writer) error {
 		}
 		row(r.Customers, what)
 	}
+	if r.Unread > 0 {
+		row(r.Unread, noun(r.Unread, "consent")+" "+unreadWords)
+	}
 	row(r.Products, noun(r.Products, "product")+" that the catalogue lacked")
 	if len(r.Faults) > 0 {
 		fmt.Fprintf(table, "\nThe first lines that cannot be read:\n%s\n", strings.Join(r.Faults, "\n"))
@@ -190,8 +193,12 @@ func orServer(err error) error {
 }
 
 // ownKey is a secret key that only this process knows, for a command that opens
-// a data directory and speaks to its own API.
-type ownKey struct{ plain string }
+// a data directory and speaks to its own API. The directory's keys are listed, and
+// none of them counts.
+type ownKey struct {
+	*auth.Keys
+	plain string
+}
 
 // Check knows the one key.
 func (k ownKey) Check(plain string, _ time.Time) (auth.Key, bool) {
@@ -205,7 +212,7 @@ func (ownKey) Allows(string, time.Time) bool { return false }
 func (h *House) client() (*Client, error) {
 	random := make([]byte, 32)
 	rand.Read(random) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
-	key := ownKey{"sk_" + base64.RawURLEncoding.EncodeToString(random)}
+	key := ownKey{h.access, "sk_" + base64.RawURLEncoding.EncodeToString(random)}
 	handler, err := h.handler(key)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,13 +28,23 @@ import (
 )
 
 // ExportConsents writes the consent receipts of people, each named by its query as
-// PersonQuery makes it, one after another.
-func ExportConsents(ctx context.Context, c Config, at Server, queries []string, out io.Writer) error {
+// PersonQuery makes it, one after another. Who chose nothing has none: it says on
+// talk how many those are, and fails where all are.
+func ExportConsents(ctx context.Context, c Config, at Server, queries []string, out, talk io.Writer) error {
 	all := func(client *Client) error {
+		none := 0
 		for _, q := range queries {
-			if err := client.Do(ctx, "GET", "/v1/consent/record?"+q, nil, out); err != nil {
+			err := client.Do(ctx, "GET", "/v1/consent/record?"+q, nil, out)
+			if r, ok := errors.AsType[*refusalError](err); ok && r.status == http.StatusNotFound && none+1 < len(queries) {
+				none++
+				continue
+			}
+			if err != nil {
 				return err
 			}
+		}
+		if none > 0 {
+			fmt.Fprintf(talk, "%d of %d people have chosen nothing here, so there is no receipt of theirs.\n", none, len(queries))
 		}
 		return nil
 	}
@@ -60,6 +71,7 @@ type ConsentsReport struct {
 	Repeated int      `json:"repeated"` // choices that an earlier import had brought
 	Late     int      `json:"late"`     // of the recorded: older than what the person has said since
 	Refused  int      `json:"refused"`  // choices that cannot be recorded
+	Unread   int      `json:"unread"`   // consents of the recorded that name no notice, and so hold nothing
 	Faults   []string `json:"faults"`   // why, the first ones
 }
 
@@ -76,18 +88,23 @@ func (r ConsentsReport) Write(out io.Writer) error {
 	row(r.Late, "of them older than what the person has said since: kept as evidence, not in force")
 	row(r.Repeated, "were here already: an earlier import brought them")
 	row(r.Refused, "refused")
+	row(r.Unread, unreadWords)
 	if len(r.Faults) > 0 {
 		fmt.Fprintf(table, "\nThe first that were refused:\n%s\n", strings.Join(r.Faults, "\n"))
 	}
 	return table.Flush()
 }
 
+// unreadWords say what becomes of consents that came without a notice.
+const unreadWords = "without a notice, so nothing is done by them: say with --notice VERSION which one was read"
+
 // mostFaults is how many faults a report tells.
 const mostFaults = 10
 
 // ImportConsents records what a file of choices says, with its evidence, into a
-// data directory. The format "" is taken from the file's name.
-func ImportConsents(ctx context.Context, c Config, file, format string, talk io.Writer) (report ConsentsReport, err error) {
+// data directory. The format "" is taken from the file's name. The operator answers
+// for it that choices which name no notice were made about this one, if there is one.
+func ImportConsents(ctx context.Context, c Config, file, format, notice string, talk io.Writer) (report ConsentsReport, err error) {
 	if format == "" {
 		if format = formatOf(file); format == "" {
 			return report, &UsageError{"the name of the file does not tell its format: say --format csv, json or 27560"}
@@ -97,7 +114,7 @@ func ImportConsents(ctx context.Context, c Config, file, format string, talk io.
 	defer p.close()
 	err = within(ctx, c, func(h *House) error {
 		var err error
-		report, err = h.importConsentFile(ctx, file, records.Format(format), p.at)
+		report, err = h.importConsentFile(ctx, file, records.Format(format), notice, p.at)
 		return err
 	})
 	return report, err
@@ -113,8 +130,11 @@ func formatOf(file string) string {
 	return ""
 }
 
-func (h *House) importConsentFile(ctx context.Context, name string, format records.Format, progress func(step string, done, total int64)) (ConsentsReport, error) {
-	in := consentImport{house: h, report: ConsentsReport{Faults: []string{}}}
+func (h *House) importConsentFile(ctx context.Context, name string, format records.Format, notice string, progress func(step string, done, total int64)) (ConsentsReport, error) {
+	in := consentImport{house: h, notice: notice, report: ConsentsReport{Faults: []string{}}}
+	if err := h.wasRead(notice); err != nil {
+		return in.report, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return in.report, err
@@ -127,7 +147,7 @@ func (h *House) importConsentFile(ctx context.Context, name string, format recor
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return in.report, err
 	}
-	subjects, err := records.Read(h.declaration, f, format, "file sha256:"+hex.EncodeToString(digest.Sum(nil)[:16]))
+	subjects, err := records.Read(h.declaration, f, format, "file sha256:"+hex.EncodeToString(digest.Sum(nil)[:16]), h.clock.Now())
 	if err != nil {
 		return in.report, fmt.Errorf("%s: %w", name, err)
 	}
@@ -160,6 +180,7 @@ func synthetic(s records.Subject) bool {
 // consentImport records the people of a file, several at a time.
 type consentImport struct {
 	house  *House
+	notice string // of choices that name none, or ""
 	mu     sync.Mutex
 	report ConsentsReport // guarded by mu
 }
@@ -191,12 +212,14 @@ func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject)
 			}
 			continue
 		}
+		in.answer(r)
 		cs := in.news(tokens[0], known, r.Choices)
 		kept, err := in.record(ctx, tokens[0], s.Person, cs, r.Signature)
 		in.mu.Lock()
 		in.report.Repeated += len(r.Choices) - len(cs)
 		in.report.Recorded += len(kept.Choices) + len(kept.Late)
 		in.report.Late += len(kept.Late)
+		in.report.Unread += h.unread(kept.Choices)
 		if refused := errors.Is(err, choices.ErrInvalid) || errors.Is(err, consent.ErrSignature); refused {
 			in.report.Refused += len(cs)
 			if len(in.report.Faults) < mostFaults {
@@ -249,7 +272,7 @@ func (in *consentImport) record(ctx context.Context, t identity.Token, person id
 // importProof says how the speaker proved to be the person: the operator vouches
 // for the file, and for what stands in it of an end that nobody proved.
 func importProof(was string) string {
-	const word = "import"
+	const word = choices.ProofImport
 	switch {
 	case was == "" || was == word:
 		return word
@@ -264,20 +287,55 @@ type saying struct {
 	purpose declare.PurposeID
 	state   consent.State
 	at      int64
+	notice  string
 }
 
 func sayingOf(c *consent.Choice) saying {
-	return saying{c.Purpose, c.State, c.At.Truncate(time.Millisecond).UnixMilli()}
+	return saying{c.Purpose, c.State, c.At.Truncate(time.Millisecond).UnixMilli(), c.Notice}
 }
 
+// saidBefore returns what was said, with its notice and without one: a file that
+// leaves the notice out says nothing new, and one that names it does.
 func saidBefore(history []consent.Record) map[saying]bool {
 	said := map[saying]bool{}
 	for i := range history {
 		for _, c := range slices.Concat(history[i].Choices, history[i].Late) {
-			said[sayingOf(&c)] = true
+			s := sayingOf(&c)
+			said[s] = true
+			s.notice = ""
+			said[s] = true
 		}
 	}
 	return said
+}
+
+// answer gives choices that name no notice the one that the operator answers for;
+// what was signed says itself what was read.
+func (in *consentImport) answer(r *consent.Record) {
+	for i := range r.Choices {
+		if r.Signature == nil {
+			r.Choices[i].Notice = cmp.Or(r.Choices[i].Notice, in.notice)
+		}
+	}
+}
+
+// wasRead refuses a notice that never was.
+func (h *House) wasRead(notice string) error {
+	if _, known := h.notices.Covered(notice); notice != "" && !known {
+		return &UsageError{fmt.Sprintf("--notice %.80s: there never was this notice here: name the version that was read, as GET /v1/notice and consent get show it", notice)}
+	}
+	return nil
+}
+
+// unread counts the consents that name no notice.
+func (h *House) unread(cs []consent.Choice) (n int) {
+	for i := range cs {
+		p, ok := h.declaration.Purpose(cs[i].Purpose)
+		if ok && h.declaration.Purposes[p].Basis == declare.Consent && cs[i].State == consent.Given && cs[i].Notice == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // news returns those choices that were not recorded before, so that a repeated

@@ -20,6 +20,7 @@ import (
 	"accord/internal/declare"
 	"accord/internal/identity"
 	"accord/internal/records"
+	"accord/internal/retail"
 )
 
 // opened is a house of the brand "Crash" on a directory of its own.
@@ -52,7 +53,7 @@ func (h *House) imports(t *testing.T, format records.Format, file []byte) Consen
 	if err := os.WriteFile(name, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	report, err := h.importConsentFile(t.Context(), name, format, func(string, int64, int64) {})
+	report, err := h.importConsentFile(t.Context(), name, format, "", func(string, int64, int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,9 +118,9 @@ func TestARoundTripDecidesTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for range r.IntN(6) {
+		for range 1 + r.IntN(5) { // who chose nothing has no receipt
 			at := time.Now().Add(-time.Duration(r.IntN(4*365*24)) * time.Hour)
-			cs := []consent.Choice{{Purpose: purposes[r.IntN(3)], State: consent.State(1 + r.IntN(4)), At: at, Method: "banner",
+			cs := []consent.Choice{{Purpose: purposes[r.IntN(3)], State: consent.State(1 + r.IntN(4)), At: at, Method: "banner", Notice: from.notices.Version("en"),
 				Proof: []string{"visitor token", "unproven"}[r.IntN(2)], Evidence: "button", By: []consent.By{"", "guardian"}[r.IntN(2)]}}
 			if cs[0].State == consent.Given {
 				cs[0].Proof = "visitor token"
@@ -186,6 +187,65 @@ ben,orders,given,2026-02-01T10:00:00Z,till,,,,
 	}
 	if second.State != consent.Withdrawn || !strings.HasPrefix(second.Evidence, "file sha256:") || !strings.HasSuffix(second.Evidence, ", 2") {
 		t.Errorf("%+v", second)
+	}
+}
+
+// TestAnImportClaimsNoNotice: that a file names no notice is not evidence of the one
+// in force; whoever knows which was read answers for it, also afterwards.
+func TestAnImportClaimsNoNotice(t *testing.T) {
+	h := opened(t)
+	choices, orders := filepath.Join(t.TempDir(), "choices.csv"), filepath.Join(t.TempDir(), "orders.csv")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(orders, retail.Header+"\n")
+	now := h.notices.Version("en")
+	for _, c := range []struct {
+		person, file string
+		unread       func(notice string) (int, error)
+	}{
+		{"anna", "user_id,purpose,state,at\nanna,newsletter,given,2026-03-05T10:00:00Z\nanna,personalization,refused,2026-03-05T10:00:00Z\n", func(notice string) (int, error) {
+			r, err := h.importConsentFile(t.Context(), choices, records.CSV, notice, func(string, int64, int64) {})
+			return r.Unread, err
+		}},
+		{"7", retail.ConsentHeader + "\n7,newsletter,given,2026-03-05T10:00:00Z,till,\n", func(notice string) (int, error) {
+			r, err := h.ImportRetail(t.Context(), ImportOptions{File: orders, Consents: choices, Notice: notice})
+			return r.Unread, err
+		}},
+	} {
+		write(choices, c.file)
+		id := h.tokenOf(t, identity.Identifier{Kind: identity.UserID, Value: c.person})
+		if _, err := c.unread("v7"); err == nil || !strings.Contains(err.Error(), "there never was this notice") {
+			t.Errorf("an unknown notice: %v", err)
+		}
+		for _, step := range []struct {
+			notice string
+			unread int
+			reason consent.Reason
+		}{{"", 1, consent.DeniedUnknownNotice}, {now, 0, consent.Allowed}, {now, 0, consent.Allowed}} {
+			unread, err := c.unread(step.notice)
+			if err != nil {
+				t.Fatal(err)
+			}
+			history, err := h.choices.History(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, _ := h.declaration.Purpose("newsletter")
+			if got := h.gate.Why(id, time.Now())[p]; got != step.reason || unread != step.unread {
+				t.Errorf("%s with notice %q: %v, %d without a notice; %+v", c.person, step.notice, got, unread, history)
+			}
+		}
+		if history, err := h.choices.History(t.Context(), id); err != nil || history[0].Choices[0].Notice != "" || len(history) > 4 {
+			t.Errorf("%v: %+v", err, history)
+		}
+		write(choices, strings.Replace(c.file, "2026", fmt.Sprint(time.Now().Year()+1), 1))
+		if _, err := c.unread(""); err == nil || !strings.Contains(err.Error(), "line 2: at lies in the future") {
+			t.Errorf("a choice of the future: %v", err)
+		}
 	}
 }
 

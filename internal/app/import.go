@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"accord/internal/catalog"
+	"accord/internal/choices"
 	"accord/internal/collect"
 	"accord/internal/consent"
 	"accord/internal/declare"
@@ -24,6 +26,7 @@ type ImportOptions struct {
 	File     string
 	Basis    string  // keep what this legal basis covers, such as "contract"
 	Consents string  // a CSV of choices: customer_id,purpose,state,at,method,notice
+	Notice   string  // the version that choices of Consents were made about which name none
 	Simulate float64 // share of customers, 0 < share ≤ 1, who "consent"
 	Seed     uint64
 	Progress func(step string, done, total int64) // may be nil
@@ -47,6 +50,7 @@ type ImportReport struct {
 	Customers int            `json:"customers"` // customers with a choice in this import
 	Products  int            `json:"products"`  // products that the catalogue lacked
 	Synthetic bool           `json:"synthetic"` // the choices were simulated
+	Unread    int            `json:"unread"`    // consents of the file that name no notice, and so hold nothing
 	Faults    []string       `json:"faults"`    // the first lines that cannot be read, and why
 }
 
@@ -75,7 +79,7 @@ func (h *House) ImportRetail(ctx context.Context, o ImportOptions) (ImportReport
 		return report, err
 	}
 	defer f.Close()
-	if report.Customers, err = h.importChoices(ctx, f, o); err != nil {
+	if err := h.importChoices(ctx, f, o, &report); err != nil {
 		return report, err
 	}
 	report.Synthetic = o.Simulate > 0
@@ -133,6 +137,9 @@ func (o ImportOptions) basis() (declare.Basis, error) {
 	if chosen != 1 {
 		return 0, &UsageError{"a file of orders has no consents in it: say on what basis it is kept with exactly one of --basis contract, --consents FILE, or (for trying things out) --simulate-consent 0.7"}
 	}
+	if o.Notice != "" && o.Consents == "" {
+		return 0, &UsageError{"--notice is about the choices of --consents"}
+	}
 	if o.Simulate < 0 || o.Simulate > 1 {
 		return 0, &UsageError{"--simulate-consent takes a share above 0 and at most 1"}
 	}
@@ -155,47 +162,63 @@ func (e *UsageError) Error() string { return e.Text }
 // importChoices records the choices that come with an import, or the simulated
 // ones, before any line is read: a line is admitted by the choice that held at
 // its own time.
-func (h *House) importChoices(ctx context.Context, f *os.File, o ImportOptions) (int, error) {
+func (h *House) importChoices(ctx context.Context, f *os.File, o ImportOptions, report *ImportReport) (err error) {
+	var people map[string][]consent.Choice
 	switch {
 	case o.Consents != "":
-		return h.importConsents(ctx, o)
+		people, err = h.readConsents(o)
 	case o.Simulate > 0:
-		return h.simulateConsents(ctx, f, o)
+		people, err = h.simulateConsents(f, o)
 	}
-	return 0, nil
+	if err != nil {
+		return err
+	}
+	report.Customers = len(people)
+	for _, cs := range people {
+		if o.Simulate == 0 {
+			report.Unread += h.unread(cs)
+		}
+	}
+	return h.recordMany(ctx, people, o.progress("choices"))
 }
 
-func (h *House) importConsents(ctx context.Context, o ImportOptions) (int, error) {
+func (h *House) readConsents(o ImportOptions) (map[string][]consent.Choice, error) {
+	if err := h.wasRead(o.Notice); err != nil {
+		return nil, err
+	}
 	name := o.Consents
 	f, err := os.Open(name)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer f.Close()
 	lines, err := retail.ReadConsents(f)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	people := map[string][]consent.Choice{}
 	for _, l := range lines {
 		if _, ok := h.declaration.Purpose(declare.PurposeID(l.Purpose)); !ok {
-			return 0, fmt.Errorf("%s: the declaration has no purpose %q", name, l.Purpose)
+			return nil, fmt.Errorf("%s: the declaration has no purpose %q", name, l.Purpose)
 		}
 		state, ok := consent.ParseState(l.State)
 		if !ok {
-			return 0, fmt.Errorf("%s: a choice is given, refused, withdrawn or objected, not %q", name, l.State)
+			return nil, fmt.Errorf("%s: a choice is given, refused, withdrawn or objected, not %q", name, l.State)
+		}
+		if l.At.After(h.clock.Now()) {
+			return nil, fmt.Errorf("%s: line %d: at lies in the future", name, l.Line)
 		}
 		people[l.Customer] = append(people[l.Customer], consent.Choice{
-			Purpose: declare.PurposeID(l.Purpose), State: state, At: l.At, Method: l.Method, Notice: l.Notice, Proof: "import",
+			Purpose: declare.PurposeID(l.Purpose), State: state, At: l.At, Method: l.Method, Notice: cmp.Or(l.Notice, o.Notice), Proof: choices.ProofImport,
 		})
 	}
-	return len(people), h.recordMany(ctx, people, o.progress("choices"))
+	return people, nil
 }
 
 // simulateConsents finds each customer's first order and lets a share of them
 // consent just before it to every purpose that runs on consent. Every choice is
 // marked synthetic.
-func (h *House) simulateConsents(ctx context.Context, f *os.File, o ImportOptions) (int, error) {
+func (h *House) simulateConsents(f *os.File, o ImportOptions) (map[string][]consent.Choice, error) {
 	first := map[string]time.Time{}
 	_, err := retail.Read(f, func(l retail.Line) error {
 		if at, ok := first[l.Customer]; !ok || l.At.Before(at) {
@@ -204,7 +227,7 @@ func (h *House) simulateConsents(ctx context.Context, f *os.File, o ImportOption
 		return nil
 	}, o.progress("customers"))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	people := map[string][]consent.Choice{}
 	for customer, at := range first {
@@ -220,12 +243,13 @@ func (h *House) simulateConsents(ctx context.Context, f *os.File, o ImportOption
 			}
 		}
 	}
-	return len(people), h.recordMany(ctx, people, o.progress("choices"))
+	return people, nil
 }
 
 // recordMany records the choices of many people, several at a time so that they
 // share the log's throughput. A choice that is in force already is not recorded
-// again, so that a repeated import changes nothing.
+// again, so that a repeated import changes nothing, unless it names the notice that
+// an earlier one did not.
 func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choice, progress func(done, total int64)) error {
 	type job struct {
 		id      string
@@ -247,11 +271,11 @@ func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choi
 		}()
 	}
 	taken := int64(0)
-	for id, choices := range people {
+	for id, cs := range people {
 		if ctx.Err() != nil {
 			break
 		}
-		jobs <- job{id, choices}
+		jobs <- job{id, cs}
 		taken++
 		progress(taken, int64(len(people)))
 	}
@@ -262,7 +286,7 @@ func (h *House) recordMany(ctx context.Context, people map[string][]consent.Choi
 	return context.Cause(ctx)
 }
 
-func (h *House) recordOne(ctx context.Context, user string, choices []consent.Choice) error {
+func (h *House) recordOne(ctx context.Context, user string, cs []consent.Choice) error {
 	if h.declaration.Identifies(identity.UserID) == 0 {
 		return errors.New("the declaration knows nobody by user_id, so these choices are nobody's: name it below identifiers")
 	}
@@ -272,10 +296,12 @@ func (h *House) recordOne(ctx context.Context, user string, choices []consent.Ch
 		return err
 	}
 	present, _ := h.book.Presents(tokens[0])
-	news := choices[:0:0]
-	for _, c := range choices {
+	news := cs[:0:0]
+	for _, c := range cs {
 		i, _ := h.declaration.Purpose(c.Purpose)
-		if p := present[i]; p.State == c.State && p.Synthetic == c.Synthetic && !p.Doubtful && !p.Suspended {
+		_, known := h.notices.Covered(c.Notice)
+		names := known && c.State == consent.Given && present[i].Notice == consent.NoticeUnknown
+		if p := present[i]; p.State == c.State && p.Synthetic == c.Synthetic && !p.Doubtful && !p.Suspended && !names {
 			continue
 		}
 		news = append(news, c)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -79,6 +78,15 @@ func (c *Client) Do(ctx context.Context, method, path string, body any, out io.W
 	return err
 }
 
+// refusalError is a refusal as an error.
+type refusalError struct {
+	status int
+	text   string
+}
+
+// Error returns the server's words.
+func (r *refusalError) Error() string { return r.text }
+
 // refusal is an answer that is not 2xx, in the server's own words.
 func refusal(status int, answer []byte) error {
 	var problem api.Problem
@@ -87,9 +95,12 @@ func refusal(status int, answer []byte) error {
 	}
 	text := problem.Title + ": " + problem.Detail
 	for _, f := range problem.Errors {
+		if strings.Contains(problem.Detail, f.Location+" "+f.Message) {
+			continue // is said already
+		}
 		text += fmt.Sprintf("\n  %s: %s", f.Location, f.Message)
 	}
-	return errors.New(text)
+	return &refusalError{status, text}
 }
 
 func (c *Client) send(req *http.Request) (int, []byte, error) {

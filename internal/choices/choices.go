@@ -11,9 +11,9 @@
 //	err := c.Replay(ctx) // before the gate opens
 //	record, err := c.Record(ctx, token, []consent.Choice{{Purpose: "newsletter", State: consent.Withdrawn, At: now}})
 //
-// Every record names the notice that was read: where a choice does not, it is the
-// one in force, in the choice's language. Only a choice that nobody can have made
-// about it names none, and gives nothing.
+// A record names the notice that was read: where a choice of now does not, it is
+// the one in force, in the choice's language. A choice of the past, or out of a file,
+// that names none stays without, and gives nothing that needs a consent.
 //
 // Old news never widens: a choice that gives and is older than what the person
 // has said since is kept as evidence ([consent.Record.Late]) and does not count,
@@ -47,6 +47,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,6 +89,10 @@ type State interface {
 // a preference that stands somewhere else, not an act of the person towards this
 // server.
 const MethodEvent = "event"
+
+// ProofImport is the proof of a choice out of a file, for which the operator
+// vouches: alone, or before what the file says of its proof.
+const ProofImport = "import"
 
 // Limits of a record.
 const (
@@ -347,12 +352,18 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 }
 
 // mayHaveRead reports whether a choice that names no notice may be taken for one
-// about the notice in force. Where a person must be asked again only an act of
-// now is: a queue of old events, and a preference that is only said again, know
-// nothing of what has changed.
+// about the notice in force: an act of now may, and no choice of the past or out of
+// a file, since what is noted is evidence. What an event reports may, and what was
+// simulated, which is marked, but not where a person must be asked again: a
+// preference that is only said again knows nothing of what has changed.
 func mayHaveRead(p *consent.Present, choice *consent.Choice, accepted time.Time, basis declare.Basis) bool {
-	asksAgain := basis == declare.Consent && (p.State == consent.Given || p.Suspended) && p.Notice != consent.NoticeCovered
-	return !asksAgain || choice.Method != MethodEvent && accepted.Sub(choice.At) < time.Minute
+	switch {
+	case choice.Synthetic || choice.Method == MethodEvent:
+		return basis != declare.Consent || p.State != consent.Given && !p.Suspended || p.Notice == consent.NoticeCovered
+	case strings.HasPrefix(choice.Proof, ProofImport):
+		return false
+	}
+	return accepted.Sub(choice.At) < time.Minute
 }
 
 // late reports whether a choice that gives is older than the present one: it

@@ -91,3 +91,31 @@ func TestMaterialChangeAsksAgain(t *testing.T) {
 		t.Errorf("after the person's new yes the gate says %v", got)
 	}
 }
+
+// TestNoEvidenceIsMadeUp: only an act of now is taken for one about the notice in
+// force. A choice of the past or out of a file that names none stays without, unless
+// it is marked as simulated.
+func TestNoEvidenceIsMadeUp(t *testing.T) {
+	d, r := shop(t, "", "")
+	b := openBedOf(t, t.TempDir(), d, r)
+	now := r.Version("en")
+	for _, c := range []struct {
+		name, want string
+		choice     consent.Choice
+	}{
+		{"ada", now, consent.Choice{At: b.now, Method: "api", Proof: "visitor token"}},
+		{"ben", "", consent.Choice{At: b.now.Add(-time.Hour), Method: "api", Proof: "secret key"}},
+		{"cyd", "", consent.Choice{At: b.now, Method: "till", Proof: ProofImport}},
+		{"dee", now, consent.Choice{At: b.now.Add(-time.Hour), Method: "simulated", Synthetic: true}},
+	} {
+		c.choice.Purpose, c.choice.State = "personalization", consent.Given
+		person := b.person(c.name)
+		b.makeKeys(person)
+		record, err := b.Record(t.Context(), person, []consent.Choice{c.choice})
+		check(t, err)
+		p, _ := d.Purpose("personalization")
+		if _, reason := b.gate.Ask(person, p, b.now); record.Choices[0].Notice != c.want || (reason == consent.Allowed) != (c.want != "") {
+			t.Errorf("%s: the notice %q, want %q; the gate says %v", c.name, record.Choices[0].Notice, c.want, reason)
+		}
+	}
+}

@@ -102,6 +102,24 @@ func (p Period) String() string {
 	return strings.Join(parts, " ")
 }
 
+// ISO returns the period as a duration of ISO 8601 and XML Schema, such as P2Y, and
+// "" for the zero Period.
+func (p Period) ISO() string {
+	if p.IsZero() {
+		return ""
+	}
+	out := "P"
+	for _, part := range []struct {
+		n    int
+		unit string
+	}{{p.Months / 12, "Y"}, {p.Months % 12, "M"}, {p.Days, "D"}} {
+		if part.n != 0 {
+			out += strconv.Itoa(part.n) + part.unit
+		}
+	}
+	return out
+}
+
 func count(n int, unit string) string {
 	if n == 1 {
 		return "1 " + unit

@@ -123,3 +123,12 @@ func TestPeriodLonger(t *testing.T) {
 		t.Error("soon is a period")
 	}
 }
+
+func TestPeriodISO(t *testing.T) {
+	for words, want := range map[string]string{"": "", "2 years": "P2Y", "13 months": "P1Y1M", "30 days": "P30D", "1 year 2 weeks": "P1Y14D"} {
+		var p Period
+		if err := p.UnmarshalText([]byte(words)); err != nil || p.ISO() != want {
+			t.Errorf("%q is %q, %v; want %q", words, p.ISO(), err, want)
+		}
+	}
+}

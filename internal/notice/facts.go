@@ -63,13 +63,29 @@ type used struct {
 }
 
 // eachUsed calls fn for all that is used for a purpose: first how the person is
-// known, then what is known of them, then what happened.
+// known, then what is known of them, then what happened. An identifier serves a
+// purpose no longer than what it finds is kept.
 func eachUsed(d *declare.Declaration, id declare.PurposeID, fn func(used)) {
-	for _, i := range d.Identifiers {
-		if slices.Contains(i.Purposes, id) {
-			fn(used{Field{"identifier/" + i.Kind.String(), i.Category, declare.Ordinary.String(), i.Retention}, "identifiers", i.Kind.String(), ""})
+	var longest declare.Period
+	eachField(d, id, func(u used) {
+		if longest.IsZero() || u.Retention.Longer(longest) {
+			longest = u.Retention
 		}
+	})
+	for _, i := range d.Identifiers {
+		if !slices.Contains(i.Purposes, id) {
+			continue
+		}
+		retention := i.Retention
+		if !longest.IsZero() && retention.Longer(longest) {
+			retention = longest
+		}
+		fn(used{Field{"identifier/" + i.Kind.String(), i.Category, declare.Ordinary.String(), retention}, "identifiers", i.Kind.String(), ""})
 	}
+	eachField(d, id, fn)
+}
+
+func eachField(d *declare.Declaration, id declare.PurposeID, fn func(used)) {
 	each := func(fields []declare.Field, prefix, section, event string) {
 		for i := range fields {
 			f := &fields[i]

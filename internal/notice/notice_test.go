@@ -298,3 +298,24 @@ func TestLanguageFilesAreWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestAnIdentifierServesNoLongerThanWhatItFinds: of an id that lives longer for
+// another purpose, each purpose says the time of its own data.
+func TestAnIdentifierServesNoLongerThanWhatItFinds(t *testing.T) {
+	d, err := declare.Parse("accord.yaml", declare.Template("shop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := Write(d, "en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"orders": "6 years", "newsletter": "2 years", "personalization": "2 years"}
+	for _, p := range n.Purposes {
+		for _, f := range p.Facts.Fields {
+			if got := f.Retention.String(); f.Name == "identifier/user_id" && want[p.ID] != "" && got != want[p.ID] {
+				t.Errorf("%s keeps the account's number for %s, want %s", p.ID, got, want[p.ID])
+			}
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,7 @@ type reader struct {
 	declaration *declare.Declaration
 	in          *intake.Reader
 	source      string // of evidence where the file has none
+	now         time.Time
 	subjects    []Subject
 	places      map[identity.Identifier]int // in subjects
 	choices     int
@@ -66,14 +68,14 @@ type reader struct {
 }
 
 // Read reads a file, plain or gzipped. The source names it in the evidence of
-// choices that have none. The first faults are returned together, each with its
-// place and never with whom it is about.
-func Read(d *declare.Declaration, src io.Reader, f Format, source string) ([]Subject, error) {
+// choices that have none, and no choice may be of later than now. The first faults
+// are returned together, each with its place and never with whom it is about.
+func Read(d *declare.Declaration, src io.Reader, f Format, source string, now time.Time) ([]Subject, error) {
 	in, err := intake.New(src, intake.Limits{Total: MaxFile, Record: MaxRecord})
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{declaration: d, in: in, source: source, places: map[identity.Identifier]int{}}
+	r := &reader{declaration: d, in: in, source: source, now: now, places: map[identity.Identifier]int{}}
 	switch f {
 	case CSV:
 		err = r.csv()
@@ -130,6 +132,9 @@ func (r *reader) csv() error {
 			return fmt.Errorf("line 1: the header has %.80q; its names are: %s", name, Columns)
 		}
 	}
+	if err := lacks(names); err != nil {
+		return err
+	}
 	for {
 		r.in.Next()
 		fields, err := c.Read()
@@ -157,6 +162,19 @@ func (r *reader) csv() error {
 	}
 }
 
+// lacks says which column must be there and is not.
+func lacks(names []string) error {
+	if !slices.Contains(names, "user_id") && !slices.Contains(names, "anonymous_id") {
+		return errors.New("line 1: the header lacks user_id or anonymous_id")
+	}
+	for _, name := range []string{"purpose", "state", "at"} {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("line 1: the header lacks %s", name)
+		}
+	}
+	return nil
+}
+
 // places returns where the columns of these names go.
 func (r *row) places(names []string) []*string {
 	columns := r.columns()
@@ -175,6 +193,9 @@ func (r *reader) row(in row, n int) error {
 	}
 	if c.At, err = time.Parse(time.RFC3339, in.At); err != nil {
 		return errors.New("at is not a time as in 2026-03-05T10:00:00Z")
+	}
+	if c.At.After(r.now) {
+		return errors.New("at lies in the future")
 	}
 	c.Method, c.Notice, c.Language, c.Jurisdiction, c.Evidence = in.Method, in.Notice, in.Language, in.Jurisdiction, in.Evidence
 	if in.UserID != "" && in.AnonymousID != "" {
@@ -230,6 +251,9 @@ func (r *reader) document(in document, _ int) error {
 	if from == nil {
 		from = &in.record
 	}
+	if from.Events == nil {
+		return errors.New("holds no receipt or record: expected consent_record or events")
+	}
 	own := controllerIRI(r.declaration.Controller())
 	for _, c := range from.Controllers {
 		if strings.HasPrefix(c.ID, controllerIRI("")) && c.ID != own {
@@ -262,17 +286,21 @@ func (r *reader) document(in document, _ int) error {
 		if c.State == consent.Unset || e.Late {
 			continue
 		}
-		if e.Record != under || under == "" {
+		number, _, _ := strings.Cut(e.ID, "/")
+		if number != under || under == "" {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		c.At, c.Method, c.Notice, c.Language, c.Jurisdiction = e.Time, e.Method, e.Notice, e.Language, e.Jurisdiction
+		c.At, c.Method, c.Notice, c.Language, c.Jurisdiction = e.Time, e.Method, e.Notice[strings.LastIndexByte(e.Notice, '/')+1:], e.Language, e.Jurisdiction
 		c.Evidence, c.Proof, c.Synthetic = e.Evidence, e.Proof, e.Synthetic
 		if c.At.IsZero() {
 			return fmt.Errorf("event %d: has no event_time", i+1)
 		}
-		under, record.Accepted, record.Signature = e.Record, e.Accepted, e.Signature
+		if c.At.After(r.now) {
+			return fmt.Errorf("event %d: event_time lies in the future", i+1)
+		}
+		under, record.Accepted, record.Signature = number, e.Accepted, e.Signature
 		record.Choices = append(record.Choices, c)
 	}
 	return flush()

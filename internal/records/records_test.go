@@ -18,6 +18,9 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
+// later is when files are read.
+var later = noon.AddDate(0, 0, 1)
+
 func shop(t testing.TB) *declare.Declaration {
 	t.Helper()
 	d, err := declare.Parse("accord.yaml", declare.Template("shop"))
@@ -57,7 +60,7 @@ func TestAReceiptReadsBack(t *testing.T) {
 	d, s := shop(t), anna()
 	file := slices.Concat(written(t, d, s, noon), []byte("\n"), written(t, d, Subject{Person: identity.Identifier{Kind: identity.UserID, Value: "ben"}}, noon))
 	for _, file := range [][]byte{file, []byte("[" + strings.Replace(string(file), "\n", ",", 1) + "]")} {
-		got, err := Read(d, bytes.NewReader(file), TS27560, "file")
+		got, err := Read(d, bytes.NewReader(file), TS27560, "file", later)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,6 +99,9 @@ func TestAReceiptIsJSONLD(t *testing.T) {
 		`"https://w3id.org/dpv#hasConsentStatus":[{"@id":"urn:accord:terms:Objected"}]`,
 		`"https://w3id.org/dpv#hasPurpose":[{"@id":"urn:accord:purpose:shop:personalization"}]`,
 		`"https://w3id.org/dpv#isIndicatedAtTime":[{"@type":"http://www.w3.org/2001/XMLSchema#dateTime","@value":"2026-11-23T12:00:00Z"}]`,
+		`"urn:accord:terms:event_id":[{"@value":"3/newsletter"}]`, `"https://w3id.org/dpv#hasNotice":[{"@id":"/v1/notice/n1"}]`,
+		`"https://w3id.org/dpv#hasDuration":[{"@type":"http://www.w3.org/2001/XMLSchema#duration","@value":"P2Y"}]`,
+		`"http://purl.org/dc/terms/title":[{"@value":"Newsletter"}]`, `"urn:accord:terms:withdrawal_method":[{"@value":"/me"}`,
 		`"urn:accord:terms:evidence":[{"@value":"button \u003ca\u003e"}]`,
 	} {
 		if !strings.Contains(string(text), want) {
@@ -137,7 +143,7 @@ func TestTables(t *testing.T) {
 	lines := `{"user_id":"anna","purpose":"newsletter","state":"given","at":"2026-11-23T12:00:00Z","method":"web form","evidence":"scan 7","by":"agent","jurisdiction":"DE"}
 {"user_id":"anna","purpose":"newsletter","state":"dpv:ConsentWithdrawn","at":"2026-11-23T13:00:00Z","evidence":"file, 3"}`
 	for format, file := range map[Format]string{CSV: csv, JSON: lines} {
-		got, err := Read(d, strings.NewReader(file), format, "file")
+		got, err := Read(d, strings.NewReader(file), format, "file", later)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +164,11 @@ func TestFaultsSayWhere(t *testing.T) {
 	}{
 		{CSV, "", "line 1: no header"},
 		{CSV, "customer\n", `the header has "customer"`},
+		{CSV, "user_id,purpose,state\nanna,newsletter,given\n", "line 1: the header lacks at"},
+		{CSV, "purpose,state,at\n", "line 1: the header lacks user_id or anonymous_id"},
+		{TS27560, "{}", "document 1: holds no receipt or record: expected consent_record or events"},
 		{CSV, head + "anna,newsletter,given,2026-11-23\n", "line 2: at is not a time"},
+		{CSV, head + "anna,newsletter,given,2027-03-05T10:00:00Z\n", "line 2: at lies in the future"},
 		{CSV, head + "anna,newsletter,maybe,2026-11-23T12:00:00Z\n", "line 2: the state"},
 		{CSV, head + "anna,nothing,given,2026-11-23T12:00:00Z\n", "line 2: the declaration has no purpose"},
 		{CSV, head + ",newsletter,given,2026-11-23T12:00:00Z\n", "line 2: names nobody"},
@@ -170,14 +180,15 @@ func TestFaultsSayWhere(t *testing.T) {
 		{TS27560, strings.ReplaceAll(receipt, "urn:accord:controller:shop", "urn:accord:controller:other"), "document 1: is another controller's"},
 		{TS27560, strings.Replace(receipt, `"anonymous_id":"v-1"`, "", 1), "document 1: names nobody"},
 		{TS27560, strings.ReplaceAll(receipt, "event_time", "time"), "has no event_time"},
+		{TS27560, strings.ReplaceAll(receipt, `"event_time":"2026`, `"event_time":"2027`), "event_time lies in the future"},
 		{"xml", "", "none of csv, json, 27560"},
 	} {
-		got, err := Read(d, strings.NewReader(c.file), c.format, "file")
+		got, err := Read(d, strings.NewReader(c.file), c.format, "file", later)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "anna") || got != nil {
 			t.Errorf("%s %.60q: %v, want %q", c.format, c.file, err, c.want)
 		}
 	}
-	_, err := Read(d, strings.NewReader(head+strings.Repeat("x,x,x,x\n", 100)), CSV, "file")
+	_, err := Read(d, strings.NewReader(head+strings.Repeat("x,x,x,x\n", 100)), CSV, "file", later)
 	if n := strings.Count(err.Error(), "\n") + 1; n != maxFaults {
 		t.Errorf("%d faults are told", n)
 	}
@@ -189,7 +200,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(string(CSV), []byte("user_id,purpose,state,at\nanna,newsletter,given,2026-11-23T12:00:00Z\n"))
 	f.Add(string(JSON), []byte(`[{"user_id":"anna","purpose":"newsletter","state":"given","at":"2026-11-23T12:00:00Z"}]`))
 	f.Fuzz(func(t *testing.T, format string, file []byte) {
-		subjects, err := Read(d, bytes.NewReader(file), Format(format), "file")
+		subjects, err := Read(d, bytes.NewReader(file), Format(format), "file", later)
 		for _, s := range subjects {
 			for _, r := range s.Records {
 				for _, c := range r.Choices {

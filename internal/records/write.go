@@ -37,7 +37,7 @@ type record struct {
 	Controllers      []controller `json:"pii_controllers"`
 	Purposes         []purpose    `json:"purposes"`
 	PII              []pii        `json:"pii_information"`
-	WithdrawalMethod string       `json:"withdrawal_method,omitempty"`
+	WithdrawalMethod []string     `json:"withdrawal_method,omitempty"`
 	Events           []event      `json:"events"`
 }
 
@@ -74,7 +74,9 @@ type controller struct {
 type purpose struct {
 	ID          string     `json:"@id"`
 	Type        string     `json:"@type"`
+	Title       string     `json:"title,omitempty"`
 	Description string     `json:"description"`
+	Language    string     `json:"language"`
 	Basis       string     `json:"lawful_basis"`
 	Validity    string     `json:"validity_duration,omitempty"`
 	State       string     `json:"event_state,omitempty"`
@@ -89,9 +91,9 @@ type pii struct {
 	For       []string `json:"for_purposes"`
 }
 
-// event is a choice. Those of one record have its number.
+// event is a choice. Its id is the number of its record, a slash, and its purpose.
 type event struct {
-	Record       string             `json:"event_id,omitempty"`
+	ID           string             `json:"event_id,omitempty"`
 	Purpose      string             `json:"purpose,omitempty"`
 	State        string             `json:"event_state,omitempty"`
 	Time         time.Time          `json:"event_time,omitzero"`
@@ -114,7 +116,7 @@ type event struct {
 func Write(d *declare.Declaration, s Subject, presents []consent.Present, now time.Time) ([]byte, error) {
 	info := &d.Controllers[0]
 	r := &record{
-		Type: dpv + "ConsentRecord", PII: piiOf(d), WithdrawalMethod: info.Contact, Events: []event{},
+		Type: dpv + "ConsentRecord", PII: piiOf(d), WithdrawalMethod: []string{"/me", info.Contact}, Events: []event{},
 		Controllers: []controller{{controllerIRI(info.ID), dpv + "DataController", info.Name, info.Contact, info.Country}},
 	}
 	if s.Person.Kind == identity.UserID {
@@ -123,7 +125,7 @@ func Write(d *declare.Declaration, s Subject, presents []consent.Present, now ti
 		r.Principal.AnonymousID = s.Person.Value
 	}
 	for i := range d.Purposes {
-		r.Purposes = append(r.Purposes, purposeOf(info.ID, &d.Purposes[i], &presents[i], now))
+		r.Purposes = append(r.Purposes, purposeOf(d, &d.Purposes[i], &presents[i], now))
 	}
 	var last uint64
 	for i := range s.Records {
@@ -134,10 +136,10 @@ func Write(d *declare.Declaration, s Subject, presents []consent.Present, now ti
 	return json.Marshal(receipt{context, dpv + "ConsentReceipt", schema, profile, now.UTC().Truncate(time.Millisecond), r})
 }
 
-func purposeOf(c identity.Controller, p *declare.Purpose, present *consent.Present, now time.Time) purpose {
-	out := purpose{ID: purposeIRI(c, p.ID), Type: dpv + "Purpose", Description: p.Text, Basis: bases[p.Basis], State: states[present.Shown(now)]}
+func purposeOf(d *declare.Declaration, p *declare.Purpose, present *consent.Present, now time.Time) purpose {
+	out := purpose{ID: purposeIRI(d.Controller(), p.ID), Type: dpv + "Purpose", Title: p.Title, Description: p.Text, Language: d.Languages[0], Basis: bases[p.Basis], State: states[present.Shown(now)]}
 	if !p.Valid.IsZero() {
-		out.Validity = p.Valid.String()
+		out.Validity = p.Valid.ISO()
 	}
 	if present.Until != 0 {
 		until := time.UnixMilli(present.Until).UTC()
@@ -148,17 +150,31 @@ func purposeOf(c identity.Controller, p *declare.Purpose, present *consent.Prese
 
 func eventsOf(c identity.Controller, r *consent.Record) (out []event) {
 	if r.Age != "" {
-		out = append(out, event{Record: strconv.FormatUint(r.Sequence, 10), Accepted: r.Accepted.UTC(), AgeBand: r.Age})
+		out = append(out, event{ID: eventID(r, "age_band"), Accepted: r.Accepted.UTC(), AgeBand: r.Age})
 	}
 	for i, choice := range slices.Concat(r.Choices, r.Late) {
 		out = append(out, event{
-			Record: strconv.FormatUint(r.Sequence, 10), Purpose: purposeIRI(c, choice.Purpose), State: states[choice.State],
+			ID: eventID(r, choice.Purpose), Purpose: purposeIRI(c, choice.Purpose), State: states[choice.State],
 			Time: choice.At.UTC(), Accepted: r.Accepted.UTC(), Entity: entity(choice.By), Method: choice.Method,
-			Notice: choice.Notice, Language: choice.Language, Jurisdiction: choice.Jurisdiction, Evidence: choice.Evidence,
+			Notice: noticeURL(choice.Notice), Language: choice.Language, Jurisdiction: choice.Jurisdiction, Evidence: choice.Evidence,
 			Proof: choice.Proof, Synthetic: choice.Synthetic, Late: i >= len(r.Choices), Signature: r.Signature,
 		})
 	}
 	return out
+}
+
+func eventID(r *consent.Record, about declare.PurposeID) string {
+	return strconv.FormatUint(r.Sequence, 10) + "/" + string(about)
+}
+
+// noticePath is where the server shows the text of a notice.
+const noticePath = "/v1/notice/"
+
+func noticeURL(version string) string {
+	if version == "" {
+		return ""
+	}
+	return noticePath + version
 }
 
 // person is the entity that chose where it was the person.
@@ -176,7 +192,7 @@ func piiOf(d *declare.Declaration) []pii {
 	out := []pii{}
 	c := d.Controller()
 	add := func(path, category string, special bool, retention declare.Period, purposes []declare.PurposeID) {
-		p := pii{Attribute: path, Type: category, Special: special, Retention: retention.String()}
+		p := pii{Attribute: path, Type: category, Special: special, Retention: retention.ISO()}
 		for _, id := range purposes {
 			p.For = append(p.For, purposeIRI(c, id))
 		}

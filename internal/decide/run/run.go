@@ -20,6 +20,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -284,7 +285,7 @@ func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.
 // otherwise says what would change the answer, in the words of the person it is
 // about.
 func otherwise(p *declare.Purpose, reason consent.Reason, personal bool) string {
-	id := string(p.ID)
+	id := cmp.Or(p.Title, string(p.ID)) // as the person reads it beside the switch
 	switch reason {
 	case consent.Allowed:
 		switch {
