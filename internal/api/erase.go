@@ -53,7 +53,7 @@ func (s *server) erase(ctx context.Context, in *eraseInput) (*eraseOutput, error
 		if !s.mayChoose(x, t, proof) {
 			return nil, tooMany
 		}
-		kept, err := s.Choices.Erase(ctx, t, s.People.Hasher().Lookup(id), proof.String())
+		kept, err := s.Choices.Erase(ctx, t, proof.String())
 		if err != nil {
 			return nil, s.unrecorded(err)
 		}

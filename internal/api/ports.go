@@ -61,9 +61,9 @@ type Choices interface {
 	Stop(ctx context.Context, s consent.Stop) error
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
-	// Erase destroys what is kept about a person and forgets the lookup. It returns
+	// Erase destroys what is kept about a person and lets nobody find them. It returns
 	// the purposes for which a law obliges to keep something.
-	Erase(ctx context.Context, t identity.Token, l identity.Lookup, proof string) ([]declare.PurposeID, error)
+	Erase(ctx context.Context, t identity.Token, proof string) ([]declare.PurposeID, error)
 }
 
 // Collector takes events. *collect.Collector does.

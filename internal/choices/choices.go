@@ -65,6 +65,10 @@ type Keys interface {
 	Open(dst []byte, h *event.Header, sealed []byte) ([]byte, error)
 	Destroy(ctx context.Context, t identity.Token, classes ...declare.ClassID) error
 	Classes(t identity.Token) ([]declare.ClassID, error)
+	// Erase destroys keys, and lets the person get none any more but that of their
+	// choices.
+	Erase(ctx context.Context, t identity.Token, classes ...declare.ClassID) error
+	Lookups(ts ...identity.Token) ([]identity.Lookup, error)
 	Forget(ctx context.Context, ls ...identity.Lookup) error
 }
 

@@ -2,6 +2,7 @@ package choices
 
 import (
 	"context"
+	"slices"
 
 	"accord/internal/consent"
 	"accord/internal/declare"
@@ -16,23 +17,46 @@ const MethodErasure = "erasure"
 // comes with it next is somebody new. It returns the purposes for which the law
 // obliges the controller to keep something; that alone stays readable.
 //
+// Of a user it erases their visitors too. A visitor is parted from their user
+// first, and erases themselves alone: whoever has a browser did not prove to be the
+// user who signed in there.
+//
 // The record of what it ended is the proof that it was done. It stays under a
 // token that nobody's id leads to. An Erase that fails may be called again, and
 // does what is left.
-func (c *Choices) Erase(ctx context.Context, t identity.Token, l identity.Lookup, proof string) (kept []declare.PurposeID, err error) {
+func (c *Choices) Erase(ctx context.Context, t identity.Token, proof string) (kept []declare.PurposeID, err error) {
+	if user, linked := c.book.User(t); linked {
+		if err := c.Unlink(ctx, t, user, proof); err != nil {
+			return nil, err
+		}
+	}
+	group := c.book.Group(t)
 	if _, err := c.Record(ctx, t, c.ends(proof)); err != nil {
 		return nil, err
 	}
 	// Nobody who hangs up stops what was begun.
 	ctx = context.WithoutCancel(ctx)
-	if _, err := c.obliterate(ctx, t); err != nil {
+	for _, member := range group {
+		of, err := c.obliterate(ctx, member)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, of...)
+	}
+	ls, err := c.keys.Lookups(group...)
+	if err != nil {
 		return nil, err
 	}
-	if err := c.keys.Forget(ctx, l); err != nil {
+	if err := c.keys.Forget(ctx, ls...); err != nil {
 		return nil, err
 	}
-	// What was on its way in while the person could still be found.
-	return c.obliterate(ctx, t)
+	for _, member := range group[1:] {
+		if err := c.Unlink(ctx, member, t, proof); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(kept)
+	return slices.Compact(kept), nil
 }
 
 // ends are choices that end every purpose that a choice can end.
@@ -76,7 +100,7 @@ func (c *Choices) obliterate(ctx context.Context, t identity.Token) (kept []decl
 			doomed = append(doomed, id)
 		}
 	}
-	if err := c.keys.Destroy(ctx, t, doomed...); err != nil {
+	if err := c.keys.Erase(ctx, t, doomed...); err != nil {
 		return nil, err
 	}
 	for _, id := range doomed {

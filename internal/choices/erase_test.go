@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"accord/internal/consent"
+	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/vault"
 )
 
 // An erasure leaves no key but that of the choices, without which the next start
@@ -16,7 +18,7 @@ func TestErase(t *testing.T) {
 	b.record(ada, "personalization", consent.Given, monday)
 	b.makeKeys(ada)
 	l := b.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: "ada"})
-	if kept, err := b.Erase(context.Background(), ada, l, "shop token"); err != nil || len(kept) != 0 {
+	if kept, err := b.Erase(context.Background(), ada, "shop token"); err != nil || len(kept) != 0 {
 		t.Fatalf("kept %v, %v", kept, err)
 	}
 	b = b.again()
@@ -32,4 +34,42 @@ func TestErase(t *testing.T) {
 	if again := b.person("ada"); again == ada {
 		t.Error("whoever comes with the id is not somebody new")
 	}
+}
+
+// Erasing a user erases their visitors, and parts them; erasing a visitor erases
+// nobody else. A key that was on its way in is not made again.
+func TestEraseLinked(t *testing.T) {
+	for _, who := range []string{"ada", "phone"} {
+		b := newBed(t)
+		ctx := context.Background()
+		tokens := map[string]identity.Token{"ada": b.person("ada"), "phone": b.person("phone")}
+		for _, token := range tokens {
+			b.record(token, "personalization", consent.Given, monday)
+			b.makeKeys(token)
+		}
+		check(t, b.Link(ctx, tokens["phone"], tokens["ada"], "server key", b.now))
+		_, err := b.Erase(ctx, tokens[who], "token")
+		check(t, err)
+		b.makeKeysLate(tokens["phone"])
+		b = b.again()
+		for name, token := range tokens {
+			gone := name == who || who == "ada"
+			if left := b.living(token); (left == "") != gone {
+				t.Errorf("%s erased: of %s the keys of %q are left", who, name, left)
+			}
+			if (b.person(name) != token) != gone || (b.state(token, "personalization") == consent.Withdrawn) != gone {
+				t.Errorf("%s erased: %s has %v", who, name, b.state(token, "personalization"))
+			}
+			if len(b.book.Group(token)) != 1 {
+				t.Errorf("%s erased: %s is still linked", who, name)
+			}
+		}
+		b.close()
+	}
+}
+
+// makeKeysLate is what a batch does that was under way.
+func (b *bed) makeKeysLate(t identity.Token) {
+	b.t.Helper()
+	check(b.t, b.keys.Prepare(context.Background(), []vault.Need{{Token: t, Class: declare.ClassReceipt}}))
 }

@@ -2,8 +2,12 @@ package vault
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
+
+	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -28,6 +32,53 @@ func (k *Keys) Forget(ctx context.Context, ls ...identity.Lookup) error {
 		}
 		return r.batch.Set(metaScrub, nil, nil)
 	})
+}
+
+// Erase is Destroy for good: with the keys it destroys goes, durably, that the
+// person ever gets one again, but that of their choices. What was on its way in
+// finds no key, and Seal says ErrNoKey.
+func (k *Keys) Erase(ctx context.Context, t identity.Token, classes ...declare.ClassID) error {
+	classes = slices.Clone(classes)
+	return k.order(ctx, func(r *round) error {
+		r.erased = append(r.erased, t)
+		if err := r.batch.Set(appendErasedKey(nil, t), nil, nil); err != nil {
+			return err
+		}
+		for _, c := range classes {
+			if err := r.destroy(keyRef{t, c}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// isErased reports whether a key is not to be made, since its person was erased.
+func (r *round) isErased(ref keyRef) (bool, error) {
+	if ref.class == declare.ClassChoice {
+		return false, nil
+	}
+	_, found, err := r.k.get(appendErasedKey(nil, ref.token))
+	return found || slices.Contains(r.erased, ref.token), err
+}
+
+// Lookups returns the lookups that lead to some tokens. It reads those of
+// everybody.
+func (k *Keys) Lookups(ts ...identity.Token) (ls []identity.Lookup, err error) {
+	if err := k.enter(); err != nil {
+		return nil, err
+	}
+	defer k.leave()
+	it, err := k.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rowLookup}, UpperBound: []byte{rowLookup + 1}})
+	if err != nil {
+		return nil, fmt.Errorf("reading the key store: %w", err)
+	}
+	for it.First(); it.Valid(); it.Next() {
+		if t := it.Value(); len(t) == len(identity.Token{}) && slices.Contains(ts, identity.Token(t)) {
+			ls = append(ls, identity.Lookup(it.Key()[1:]))
+		}
+	}
+	return ls, it.Close()
 }
 
 // publishForgotten takes out of memory what the round took off the disk. A lookup

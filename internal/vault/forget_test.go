@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"accord/internal/declare"
 	"accord/internal/identity"
 )
 
@@ -64,5 +65,40 @@ func TestForgetAndEnsureInOneRound(t *testing.T) {
 	}
 	if got, known, err := b.keys.Find(anna); !known || err != nil || got != inRound || got == before[0] {
 		t.Errorf("the lookup leads to %v (%v, %v), want %v", got, known, err, inRound)
+	}
+}
+
+// Whoever was erased gets no key any more, in the same round and after a restart,
+// but that of their choices.
+func TestEraseIsForGood(t *testing.T) {
+	b := newBed(t)
+	anna := b.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: "anna"})
+	ts, err := b.keys.Ensure(t.Context(), []identity.Lookup{anna})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ls, err := b.keys.Lookups(ts...); err != nil || len(ls) != 1 || ls[0] != anna {
+		t.Errorf("the lookups are %v, %v", ls, err)
+	}
+	needs := []Need{{ts[0], declare.ClassReceipt}, {ts[0], declare.ClassChoice}}
+	if err := b.keys.Prepare(t.Context(), needs); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.keys.Erase(t.Context(), ts[0], declare.ClassReceipt); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := b.keys.Prepare(t.Context(), needs); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := b.keys.Classes(ts[0]); err != nil || len(left) != 1 || left[0] != declare.ClassChoice {
+			t.Errorf("the keys of %v live, %v", left, err)
+		}
+		if err := b.keys.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if b.keys, err = OpenKeys(filepath.Join(b.dir, "keys"), b.d); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -261,7 +261,7 @@ type Need struct {
 }
 
 // Prepare makes those keys that do not exist yet; they are on disk before it
-// returns. When all are cached it takes no more than read locks and allocates
+// returns. Whoever was erased gets none: see Erase. When all are cached it takes no more than read locks and allocates
 // nothing; of the others the minter sees which exist.
 func (k *Keys) Prepare(ctx context.Context, needs []Need) error {
 	if err := k.Err(); err != nil {

@@ -17,6 +17,7 @@ import (
 //	l <lookup 16>                   → token 16
 //	k <token 16> <class 4>          → key id 4, data key sealed by the key-store key
 //	                                  (bound to the row and to the controller)
+//	e <token 16>                    → nothing: the person was erased, and gets no key any more
 //	s <name>                        → named secret sealed by the key-store key
 //
 // The rows of the state:
@@ -40,6 +41,7 @@ const (
 	rowLookup  = 'l'
 	rowKey     = 'k'
 	rowSecret  = 's'
+	rowErased  = 'e'
 	rowApplied = 'a'
 	rowPart    = 'p'
 	rowFrame   = 'f'
@@ -84,6 +86,8 @@ func (r keyRef) append(b []byte) []byte {
 }
 
 func appendDataKey(b []byte, r keyRef) []byte { return r.append(append(b, rowKey)) }
+
+func appendErasedKey(b []byte, t identity.Token) []byte { return append(append(b, rowErased), t[:]...) }
 
 func appendSecretKey(b []byte, name string) []byte { return append(append(b, rowSecret), name...) }
 

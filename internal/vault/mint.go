@@ -106,6 +106,8 @@ type round struct {
 	secrets map[string][]byte
 	// forgotten are lookups whose rows are deleted: see Forget.
 	forgotten []identity.Lookup
+	// erased are people who get no key any more: see Erase.
+	erased []identity.Token
 }
 
 // keyState is what a round makes of a data key.
@@ -159,6 +161,9 @@ func (r *round) state(ref keyRef) (*keyState, error) {
 func (r *round) prepare(ref keyRef) error {
 	s, err := r.state(ref)
 	if err != nil || s.lives {
+		return err
+	}
+	if erased, err := r.isErased(ref); err != nil || erased {
 		return err
 	}
 	rand.Read(s.key.id[:])

@@ -319,23 +319,30 @@ func (j *Journal) append(ctx context.Context, batch []entry) error {
 	if err := j.sealer.Prepare(ctx, needs); err != nil {
 		return err
 	}
-	records := make([]event.Record, len(batch))
+	records := make([]event.Record, 0, len(batch))
 	arena := make([]byte, 0, size)
 	accepted := j.now().UnixMilli()
 	for i := range batch {
-		r := &records[i]
+		var r event.Record
 		r.Header = event.Header{ID: batch[i].id, Token: batch[i].token, Class: declare.ClassReceipt, Kind: event.KindReceipt, Accepted: accepted}
 		at := len(arena)
-		var err error
-		if arena, err = j.sealer.Seal(arena, &r.Header, batch[i].body); err != nil {
+		sealed, err := j.sealer.Seal(arena, &r.Header, batch[i].body)
+		if errors.Is(err, vault.ErrNoKey) {
+			continue // the person was erased since, and their receipts are gone
+		}
+		if err != nil {
 			return err
 		}
-		r.Sealed = arena[at:len(arena):len(arena)]
+		arena, r.Sealed = sealed, sealed[at:len(sealed):len(sealed)]
+		records = append(records, r)
+	}
+	if len(records) == 0 {
+		return nil
 	}
 	if err := j.log.Append(ctx, records); err != nil {
 		return err
 	}
-	j.written.Add(uint64(len(batch)))
+	j.written.Add(uint64(len(records)))
 	return nil
 }
 
