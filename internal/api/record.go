@@ -3,9 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"accord/internal/consent"
+	"accord/internal/identity"
 	"accord/internal/records"
 )
 
@@ -37,9 +40,32 @@ func (s *server) getRecord(ctx context.Context, in *getConsentInput) (*getRecord
 		return nil, problem(http.StatusNotFound, codeNotFound, "This person has chosen nothing here, so there is no receipt. GET /v1/consent says what holds for them.")
 	}
 	presents, _ := s.Book.Presents(t)
+	if r, ended := s.endedElsewhere(t, presents); ended {
+		history = append(history, r)
+	}
 	body, err := records.Write(s.Declaration, records.Subject{Person: id, Records: history}, presents, s.Now())
 	if err != nil {
 		return nil, err
 	}
 	return &getRecordOutput{ContentType: ldJSON, Body: append(body, '\n')}, nil
+}
+
+// endedElsewhere sets what a linked token of the person ended in presents, and
+// returns it as a record: a receipt that is taken elsewhere brings no link along,
+// and must not allow there what the stricter choice denies here.
+func (s *server) endedElsewhere(t identity.Token, presents []consent.Present) (r consent.Record, ended bool) {
+	now := s.Now().UTC().Truncate(time.Millisecond)
+	strict, sequence := s.Book.Strict(t, now)
+	r = consent.Record{Controller: s.Declaration.Controller(), Token: t, Sequence: sequence + 1, Accepted: now}
+	for i := range strict {
+		if !strict[i].State.Ended() || presents[i].State.Ended() {
+			continue
+		}
+		presents[i] = strict[i]
+		r.Choices = append(r.Choices, consent.Choice{
+			Purpose: s.Declaration.Purposes[i].ID, State: strict[i].State, At: time.UnixMilli(strict[i].At).UTC(), Method: "linked",
+			Evidence: "ended under another id that is linked with this one",
+		})
+	}
+	return r, len(r.Choices) > 0
 }

@@ -22,7 +22,7 @@ const MethodErasure = "erasure"
 // user who signed in there.
 //
 // The record of what it ended is the proof that it was done. It stays under a
-// token that nobody's id leads to. An Erase that fails may be called again, and
+// token that nobody's id leads to; what the person said before is deleted. An Erase that fails may be called again, and
 // does what is left.
 func (c *Choices) Erase(ctx context.Context, t identity.Token, proof string) (kept []declare.PurposeID, err error) {
 	if user, linked := c.book.User(t); linked {
@@ -43,20 +43,54 @@ func (c *Choices) Erase(ctx context.Context, t identity.Token, proof string) (ke
 		}
 		kept = append(kept, of...)
 	}
-	ls, err := c.keys.Lookups(group...)
-	if err != nil {
+	// The visitors first, and the id that a retry comes with last of all.
+	visitors := group[1:]
+	if err := c.forget(ctx, visitors); err != nil {
 		return nil, err
 	}
-	if err := c.keys.Forget(ctx, ls...); err != nil {
-		return nil, err
-	}
-	for _, member := range group[1:] {
-		if err := c.Unlink(ctx, member, t, proof); err != nil {
+	for _, visitor := range visitors {
+		if err := c.Unlink(ctx, visitor, t, proof); err != nil {
 			return nil, err
 		}
 	}
+	if err := c.forget(ctx, group[:1]); err != nil {
+		return nil, err
+	}
 	slices.Sort(kept)
 	return slices.Compact(kept), nil
+}
+
+// forget deletes what people said before they were erased, in which their ids and
+// words may stand, and lets no id lead to them any more.
+func (c *Choices) forget(ctx context.Context, people []identity.Token) error {
+	for _, t := range people {
+		if err := c.forgetPast(ctx, t); err != nil {
+			return err
+		}
+	}
+	ls, err := c.keys.Lookups(people...)
+	if err != nil || len(ls) == 0 {
+		return err
+	}
+	return c.keys.Forget(ctx, ls...)
+}
+
+// forgetPast deletes all records of an erased person but the newest, which says
+// that every choice was ended.
+func (c *Choices) forgetPast(ctx context.Context, t identity.Token) error {
+	unlock, err := c.lock(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	places := c.places(t)
+	for _, sequence := range places[:max(0, len(places)-1)] {
+		if err := c.log.DeleteChoice(ctx, sequence); err != nil {
+			return err
+		}
+		c.unplace(t, sequence)
+	}
+	return nil
 }
 
 // ends are choices that end every purpose that a choice can end.

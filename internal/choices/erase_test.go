@@ -6,6 +6,7 @@ import (
 
 	"accord/internal/consent"
 	"accord/internal/declare"
+	"accord/internal/event"
 	"accord/internal/identity"
 	"accord/internal/vault"
 )
@@ -30,6 +31,14 @@ func TestErase(t *testing.T) {
 	}
 	if b.state(ada, "personalization") != consent.Withdrawn || b.state(ada, "stats") != consent.Objected {
 		t.Error("the erasure did not end every choice")
+	}
+	past := 0
+	check(t, b.log.Choices(context.Background(), 0, func(m event.ChoiceMessage) error {
+		past++
+		return nil
+	}))
+	if h, err := b.History(context.Background(), ada); past != 1 || len(h) != 1 || h[0].Choices[0].Method != MethodErasure || err != nil {
+		t.Errorf("%d messages are left, and the history is %+v (%v)", past, h, err)
 	}
 	if again := b.person("ada"); again == ada {
 		t.Error("whoever comes with the id is not somebody new")

@@ -123,16 +123,26 @@ func stays(choice *consent.Choice) bool {
 	return choice.Unproven() || choice.State == consent.Given && choice.ByVisitor()
 }
 
-// edges returns whose visitor the person of some records is after the last.
-func edges(rs []consent.Record) (user identity.Token) {
+// edge is whose visitor a person is, and when something was last said about that.
+type edge struct {
+	user identity.Token
+	said int64
+}
+
+// edges returns the edge of a person after the last of their records.
+func edges(rs []consent.Record) (e edge) {
 	for i := range rs {
-		switch l := rs[i].Link; {
-		case l == nil:
+		l := rs[i].Link
+		if l == nil {
+			continue
+		}
+		e.said = max(e.said, l.At.UnixMilli())
+		switch {
 		case !l.Undo:
-			user = l.Other
-		case user == l.Other:
-			user = identity.Token{}
+			e.user = l.Other
+		case e.user == l.Other:
+			e.user = identity.Token{}
 		}
 	}
-	return user
+	return e
 }
