@@ -29,32 +29,17 @@ type visit struct {
 // Content-Security-Policy stopped at something.
 func newVisit(t *testing.T, addr, path string) visit {
 	t.Helper()
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no Chromium on this machine; what people see is not tested in a browser")
-	}
-	ctx, end := context.WithTimeout(context.Background(), 2*time.Minute)
-	t.Cleanup(end)
-	ctx, end = chromedp.NewExecAllocator(ctx, chromedp.ExecPath(chromium), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.Flag("disable-background-networking", true), chromedp.UserDataDir(t.TempDir()))
-	t.Cleanup(end)
-	ctx, end = chromedp.NewContext(ctx)
+	var listening sync.WaitGroup
+	t.Cleanup(listening.Wait) // after the browser has ended
+	ctx := browser(t)
 	v := visit{t, ctx, "http://" + addr}
 	v.do(chromedp.EmulateViewport(1280, 900))
-	var listening sync.WaitGroup
 	listening.Go(func() {
 		for m, err := range chromedp.Console(ctx) {
 			if err == nil && (m.Type == chromedp.ConsoleError || m.IsException()) {
 				t.Errorf("the console says: %s (%s)", m.Text, m.URL)
 			}
 		}
-	})
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Log("the browser did not end well:", err)
-		}
-		end()
-		listening.Wait()
 	})
 	v.open(path)
 	return v

@@ -29,9 +29,11 @@
 // suspensions that have run out and destroys what they leave, and deletes the
 // records of choices that are older than receipts are kept and on which nothing
 // stands any more.
+//
 // A visitor and a user of whom somebody proved to be both are linked by a record
 // of the visitor's ([Choices.Link]): from then on a choice of either is written to
-// all of them, but a visitor's yes to the visitor alone. An emergency stop ([Choices.Stop]) is a record too, of nobody.
+// all of them, but a visitor's yes to the visitor alone. An emergency stop
+// ([Choices.Stop]) is a record too, of nobody.
 //
 // Promises kept here: 1 and 3 (a withdrawal is durable and in force before it is
 // acknowledged, and no choice is applied before it is durable), 5.
@@ -163,9 +165,7 @@ func (c *Choices) Replay(ctx context.Context) error {
 			return fmt.Errorf("choice %d: %w", m.Sequence, err)
 		}
 		c.book.Apply(r)
-		if r.Stop == nil {
-			c.remember(&r)
-		}
+		c.remember(&r)
 		if c.ended(r.Choices) != 0 {
 			narrowed[m.Token] = struct{}{}
 		}
@@ -193,14 +193,14 @@ func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), er
 // Record makes choices of one person durable and puts them into force, for each
 // of the tokens that are linked: the one that was named first, so that after a
 // crash between two the stricter one still decides. What a visitor alone gives,
-// and what nobody proved, is for the named one. It
-// returns the named token's record as it was kept, with old news that would widen in Late.
-// Where there is nothing to record it has Sequence 0, and what an ErrLate left
-// is destroyed. Errors are ErrInvalid,
-// ErrLate, or those of the log and the keys. After one of the log's the choices
-// may be durable or not: what narrows is in force until the person's next choice
-// or the next start, and what widens is not. After all others but ErrLate
-// nothing is.
+// and what nobody proved, is for the named one. It returns the named token's
+// record as it was kept, with old news that would widen in Late. Where there is
+// nothing to record it has Sequence 0, and what an ErrLate left is destroyed.
+//
+// Errors are ErrInvalid, ErrLate, or those of the log and the keys. After one of
+// the log's the choices may be durable or not: what narrows is in force until the
+// person's next choice or the next start, and what widens is not. After all
+// others but ErrLate nothing is.
 func (c *Choices) Record(ctx context.Context, t identity.Token, cs []consent.Choice) (consent.Record, error) {
 	return c.RecordSigned(ctx, t, cs, nil)
 }
@@ -290,9 +290,7 @@ func (c *Choices) append(ctx context.Context, r *consent.Record) error {
 		return err
 	}
 	c.book.Apply(*r)
-	if r.Stop == nil { // a stop is nobody's and outlives every retention
-		c.remember(r)
-	}
+	c.remember(r)
 	return nil
 }
 

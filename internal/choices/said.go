@@ -56,8 +56,12 @@ const (
 	mostHeard = 32
 )
 
-// remember notes where a record is and what it says.
+// remember notes where a record is and what it says. A stop is nobody's and
+// outlives every retention.
 func (c *Choices) remember(r *consent.Record) {
+	if r.Stop != nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.said[r.Token]
