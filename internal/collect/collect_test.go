@@ -22,7 +22,7 @@ func same(t *testing.T, what string, got, want []string) {
 	}
 }
 
-const order = `"properties":{"order_id":"A-1","total":12.5,"secret":"s3cr3t-undeclared","products":[` +
+const order = `"properties":{"order_id":"order-A-1","total":12.5,"secret":"s3cr3t-undeclared","products":[` +
 	`{"product_id":"mug","quantity":2,"name":"Mug"},{"product_id":7,"quantity":1.5}]}`
 
 // Promise 1: an event is split field by field, what has a valid basis is kept,
@@ -38,7 +38,7 @@ func TestSplit(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	same(t, "without a choice", b.held(), []string{
-		"order_id#0=A-1 for orders", "total#0=12.5 for orders",
+		"order_id#0=order-A-1 for orders", "total#0=12.5 for orders",
 		"products[].product_id#0=mug for orders", "products[].quantity#0=2 for orders",
 		"products[].product_id#1=7 for orders", "products[].quantity#1=1.5 for orders",
 	})
@@ -66,7 +66,7 @@ func TestSplit(t *testing.T) {
 		t.Errorf("%d values after the consent, want 7", n)
 	}
 	b.close()
-	for _, text := range []string{"no-basis-product", "s3cr3t-undeclared", "198.51.100.7", "Mozilla/9", "dev-77", "ada-lovelace", "A-1"} {
+	for _, text := range []string{"no-basis-product", "s3cr3t-undeclared", "198.51.100.7", "Mozilla/9", "dev-77", "ada-lovelace", "order-A-1"} {
 		if b.onDisk(text) {
 			t.Errorf("%q is on disk", text)
 		}
