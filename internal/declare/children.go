@@ -1,7 +1,9 @@
 package declare
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -10,7 +12,7 @@ import (
 // were read before.
 func (s *source) children(n *yaml.Node, d *Declaration) {
 	const what = "children"
-	m := s.object(n, what, "attribute", "bands", "guardian")
+	m := s.object(n, what, "attribute", "bands", "ages", "guardian")
 	if m == nil {
 		return
 	}
@@ -27,9 +29,16 @@ func (s *source) children(n *yaml.Node, d *Declaration) {
 	} else if b := s.object(bands, "bands of children", "child"); b["child"] == nil {
 		s.fault(bands, "bands of children has no child: say which values of the attribute are a child's")
 	} else {
-		for _, e := range s.list(b["child"], "child of bands") {
+		for i, e := range s.list(b["child"], "child of bands") {
+			if i == MaxBands {
+				s.fault(e.at, "child of bands has more than %d bands: no law tells as many apart", MaxBands)
+				break
+			}
 			c.Child = append(c.Child, e.key)
 		}
+	}
+	if ages := m["ages"]; ages != nil {
+		s.ages(ages, c)
 	}
 	if m["guardian"] == nil {
 		s.fault(n, "children has no guardian: name the purposes to which only a guardian may consent for a child")
@@ -37,7 +46,37 @@ func (s *source) children(n *yaml.Node, d *Declaration) {
 		s.guardian(m["guardian"], d, c)
 	}
 	slices.Sort(c.Child)
+	if c.bands(); len(c.Bands) > MaxBands {
+		s.fault(n, "children has more than %d bands of age: no law tells as many apart", MaxBands)
+	}
 	d.Children = c
+}
+
+// ages reads the youngest age of each band, by which the law of a place tells who
+// is a child there.
+func (s *source) ages(n *yaml.Node, c *Children) {
+	for _, e := range s.entries(n, "ages of children") {
+		age, err := strconv.Atoi(e.value.Value)
+		switch {
+		case e.value.Kind != yaml.ScalarNode || e.value.ShortTag() != "!!int" || err != nil || age < 0 || age > 99:
+			s.fault(e.value, "ages of children says %s of %s: write the youngest age in years, such as \"13_to_15: 13\"", quote(e.value.Value), quote(e.key))
+		case len(c.Bands) == MaxBands:
+			s.fault(e.at, "ages of children has more than %d bands: no law tells as many apart", MaxBands)
+			return
+		default:
+			c.Bands = append(c.Bands, Band{e.key, age})
+		}
+	}
+}
+
+// bands gives every child's band an age, and sorts them.
+func (c *Children) bands() {
+	for _, name := range c.Child {
+		if c.Band(name) == 0 {
+			c.Bands = append(c.Bands, Band{Name: name})
+		}
+	}
+	slices.SortFunc(c.Bands, func(a, b Band) int { return cmp.Or(a.From-b.From, cmp.Compare(a.Name, b.Name)) })
 }
 
 func (s *source) guardian(n *yaml.Node, d *Declaration, c *Children) {

@@ -87,9 +87,29 @@ type ControllerInfo struct {
 type Children struct {
 	Attribute string      // that holds a person's age band
 	Child     []string    // its values that are a child's, sorted
+	Bands     []Band      // its values of which an age is known, the youngest first
 	Guardian  []PurposeID // sorted
 	// Guarded is Guardian as a set.
 	Guarded Set `json:"-"`
+}
+
+// Band is a value of an age band's attribute, and the youngest age in it: whoever
+// may be a child under the law of a place counts as one.
+type Band struct {
+	Name string
+	From int // years
+}
+
+// MaxBands is how many bands of age can be told apart.
+const MaxBands = 14
+
+// Band returns 1 + the position of a value of the attribute in Bands; 0 for one
+// that says nothing of an age.
+func (c *Children) Band(value string) int {
+	if c == nil {
+		return 0
+	}
+	return 1 + slices.IndexFunc(c.Bands, func(b Band) bool { return b.Name == value })
 }
 
 // IsChild reports whether a value of the attribute is a child's.
@@ -152,6 +172,8 @@ type Purpose struct {
 	Show []Obligation
 	// Signed says that only a consent with the person's own signature counts.
 	Signed bool
+	// Uses is how the data is used, as laws and signals tell uses apart.
+	Uses Uses
 }
 
 // Obligation is a text that must be shown with an answer, such as how a price was

@@ -38,6 +38,7 @@ type canonicalPurpose struct {
 	Recipients []string
 	Show       []Obligation `json:",omitempty"` // so that what says nothing of it keeps its hash
 	Signed     bool         `json:",omitempty"`
+	Uses       []string
 }
 
 type canonicalIdentifier struct {
@@ -76,7 +77,7 @@ func (d *Declaration) hash() string {
 		c.Purposes = append(c.Purposes, canonicalPurpose{
 			ID: p.ID, Basis: p.Basis, Text: p.Text, Receipt: p.Receipt.String(),
 			Categories: p.Categories, Engines: p.Engines, Valid: p.Valid, Show: p.Show, Signed: p.Signed,
-			Title: p.Title, Without: p.Without, Recipients: p.Recipients,
+			Title: p.Title, Without: p.Without, Recipients: p.Recipients, Uses: p.Uses.Names(),
 		})
 	}
 	for i := range d.Identifiers {

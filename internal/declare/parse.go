@@ -67,6 +67,7 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	}
 	if len(s.faults) == 0 {
 		d.indexNames()
+		d.sensitive()
 		s.classes(root, d)
 	}
 }
@@ -159,7 +160,7 @@ func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 
 func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	what := "the purpose " + quote(e.key)
-	m := s.object(e.value, what, "basis", "text", "title", "without", "recipients", "receipt", "categories", "engines", "valid", "show", "signed")
+	m := s.object(e.value, what, "basis", "text", "title", "without", "recipients", "receipt", "categories", "engines", "valid", "show", "signed", "use")
 	if m == nil {
 		return Purpose{}
 	}
@@ -169,6 +170,7 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 			s.fault(m["basis"], "%s has the basis %s; the bases are: %s", what, quote(text), strings.Join(basisWords[1:], ", "))
 		}
 	}
+	p.Uses = s.uses(m["use"], what, p.Basis)
 	p.Text, _ = s.need(e.at, m, what, "text")
 	s.words(m, what, &p)
 	if n := m["receipt"]; n != nil {
