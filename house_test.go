@@ -24,7 +24,7 @@ var floors = map[string]int{
 	"internal/declare": 0, "internal/consent": 0, "internal/identity": 0, "internal/event": 0,
 	"internal/profile": 0, "internal/catalog": 0, "internal/learn": 0, "internal/world": 0,
 	"internal/retail": 0, "internal/intake": 0, "internal/decide": 0,
-	"internal/notice": 0, "internal/records": 0,
+	"internal/notice": 0, "internal/records": 0, "internal/law": 0,
 	// 1: keepers.
 	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1,
 	// 2: acts, and engines, which know the contract and floor 0 only.
@@ -39,7 +39,8 @@ var floors = map[string]int{
 // sameFloor lists the arrows that are allowed on one floor.
 var sameFloor = map[string][]string{
 	"internal/declare":  {"internal/identity"},
-	"internal/consent":  {"internal/declare", "internal/identity"},
+	"internal/consent":  {"internal/declare", "internal/identity", "internal/law"},
+	"internal/law":      {"internal/declare"},
 	"internal/event":    {"internal/declare", "internal/identity"},
 	"internal/notice":   {"internal/declare"},
 	"internal/profile":  {"internal/consent", "internal/declare", "internal/event", "internal/identity"},

@@ -68,7 +68,7 @@ func benchHandler(b *testing.B) (handler http.Handler, write, secret string) {
 	must(b, err)
 	secret, _, err = keys.Make(auth.Secret, "backend", nil)
 	must(b, err)
-	book := consent.NewBook(d, notices)
+	book := consent.NewBook(d, notices, consent.NoLaw)
 	none := struct {
 		Receipts
 		Choices

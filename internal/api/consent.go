@@ -389,7 +389,7 @@ func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.I
 func (s *server) standings(t identity.Token) ([]standing, uint64) {
 	now := s.Now()
 	presents, sequence := s.Book.Strict(t, now)
-	reasons := s.Gate.Why(t, now)
+	reasons := s.Gate.Why(t, consent.Where{}, now)
 	out := make([]standing, len(presents))
 	for i, p := range presents {
 		purpose := &s.Declaration.Purposes[i]

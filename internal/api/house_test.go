@@ -135,7 +135,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 		Retention: func(id declare.ClassID) time.Duration { c, _ := d.Class(id); return c.Retention.Duration(time.Now()) }})
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close(context.Background())) })
-	h.book = consent.NewBook(d, h.notices)
+	h.book = consent.NewBook(d, h.notices, consent.NoLaw)
 	h.gate = consent.NewGate(d, h.book)
 	state, err := vault.Open(filepath.Join(dir, "state"), d, h.keys, h.gate, time.Now)
 	must(t, err)

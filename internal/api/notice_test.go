@@ -58,7 +58,7 @@ func TestChoiceNamesItsNotice(t *testing.T) {
 		t.Errorf("the choices name %q, want %q", got, want)
 	}
 	p, _ := h.config.Declaration.Purpose("personalization")
-	if _, reason := h.gate.Ask(token, p, time.Now()); reason != consent.Allowed {
+	if _, reason := h.gate.Ask(token, p, consent.Where{}, time.Now()); reason != consent.Allowed {
 		t.Errorf("the gate says %v", reason)
 	}
 }

@@ -171,7 +171,7 @@ func (s *server) told(ctx context.Context, id identity.Identifier) (*preferences
 	}
 	out := &preferencesOutput{Body: preferencesBody{Purposes: []purposeHolds{}}}
 	serves := s.toldPurposes()
-	for i, reason := range s.Gate.Why(t, s.Now()) {
+	for i, reason := range s.Gate.Why(t, consent.Where{}, s.Now()) {
 		purpose := declare.PurposeIndex(i)
 		if !serves.Has(purpose) {
 			continue
@@ -200,7 +200,7 @@ func (s *server) toldPurposes() (all declare.Set) {
 // toldFor fills in what a purpose may use now, where no other purpose has shown it
 // yet. It goes the way of every answer: ask, view, ask again.
 func (s *server) toldFor(ctx context.Context, t identity.Token, purpose declare.PurposeIndex, out *preferences) (consent.Reason, error) {
-	grant, reason := s.Gate.Ask(t, purpose, s.Now())
+	grant, reason := s.Gate.Ask(t, purpose, consent.Where{}, s.Now())
 	if reason != consent.Allowed {
 		return reason, nil
 	}

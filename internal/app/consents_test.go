@@ -65,7 +65,7 @@ func (h *House) decisions(id identity.Token) (out []string) {
 	presents, _ := h.book.Presents(id)
 	for _, years := range []int{0, 1, 3} {
 		now := time.Now().AddDate(years, 0, 0)
-		for i, r := range h.gate.Why(id, now) {
+		for i, r := range h.gate.Why(id, consent.Where{}, now) {
 			out = append(out, fmt.Sprintf("%s in %d years: %s, %s", h.declaration.Purposes[i].ID, years, presents[i].Shown(now), r.Code()))
 		}
 	}
@@ -235,7 +235,7 @@ func TestAnImportClaimsNoNotice(t *testing.T) {
 				t.Fatal(err)
 			}
 			p, _ := h.declaration.Purpose("newsletter")
-			if got := h.gate.Why(id, time.Now())[p]; got != step.reason || unread != step.unread {
+			if got := h.gate.Why(id, consent.Where{}, time.Now())[p]; got != step.reason || unread != step.unread {
 				t.Errorf("%s with notice %q: %v, %d without a notice; %+v", c.person, step.notice, got, unread, history)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"accord/internal/consent"
 	"accord/internal/identity"
 	"accord/internal/profile"
 )
@@ -222,7 +223,7 @@ func heldOrders(t *testing.T, h *House, id identity.Identifier) profile.View {
 	if !ok {
 		t.Fatal("the template has no purpose orders")
 	}
-	grant, reason := h.gate.Ask(token, purpose, h.clock.Now())
+	grant, reason := h.gate.Ask(token, purpose, consent.Where{}, h.clock.Now())
 	if !grant.Valid() {
 		t.Fatal("orders:", reason)
 	}

@@ -34,7 +34,7 @@ func (d *demo) token(id string) (world.Customer, identity.Token, error) {
 func (d *demo) customer(c world.Customer, t identity.Token) web.Customer {
 	out := web.Customer{ID: c.ID, Name: c.Name}
 	if p, ok := d.house.gate.Purpose("personalization"); ok {
-		_, reason := d.house.gate.Ask(t, p, d.house.clock.Now())
+		_, reason := d.house.gate.Ask(t, p, consent.Where{}, d.house.clock.Now())
 		out.Personal = reason == consent.Allowed
 	}
 	return out
@@ -71,7 +71,7 @@ func (d *demo) compare(ctx context.Context) (map[string]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		grant, reason := h.gate.Ask(token, purpose, h.clock.Now())
+		grant, reason := h.gate.Ask(token, purpose, consent.Where{}, h.clock.Now())
 		if reason != consent.Allowed {
 			continue
 		}
@@ -107,7 +107,7 @@ func (d *demo) Customer(_ context.Context, id string) (web.CustomerState, error)
 	presents, _ := d.house.book.Presents(token)
 	return web.CustomerState{
 		Customer: d.customer(c, token),
-		Switches: web.Switches(d.house.declaration, presents, d.house.gate.Why(token, d.house.clock.Now()), "personalization"),
+		Switches: web.Switches(d.house.declaration, presents, d.house.gate.Why(token, consent.Where{}, d.house.clock.Now()), "personalization"),
 	}, nil
 }
 

@@ -46,6 +46,7 @@ import (
 	"accord/internal/event"
 	"accord/internal/eventlog"
 	"accord/internal/identity"
+	"accord/internal/law"
 	"accord/internal/notice"
 	"accord/internal/vault"
 )
@@ -79,6 +80,7 @@ type House struct {
 	directory   *Directory
 	declaration *declare.Declaration
 	notices     *notice.Registry
+	law         *law.Code
 	clock       *clock
 	lifetimes   atomic.Pointer[lifetimes]
 
@@ -195,7 +197,7 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 	if h.notices, err = h.directory.notices(h.declaration); err != nil {
 		return err
 	}
-	h.book = consent.NewBook(h.declaration, h.notices)
+	h.book = consent.NewBook(h.declaration, h.notices, h.law)
 	h.gate = consent.NewGate(h.declaration, h.book)
 	h.clock.doubted = h.gate.InDoubt
 	h.vault, err = vault.Open(h.directory.file("state"), h.declaration, h.keys, h.gate, h.clock.Now, vault.WithLog(h.log.Identity()))

@@ -96,7 +96,7 @@ func (e *estate) why(h *House, purpose string) consent.Reason {
 		e.t.Fatal(err)
 	}
 	i, _ := h.gate.Purpose(declare.PurposeID(purpose))
-	_, reason := h.gate.Ask(token, i, h.clock.Now())
+	_, reason := h.gate.Ask(token, i, consent.Where{}, h.clock.Now())
 	return reason
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"accord/internal/consent"
 	"bufio"
 	"context"
 	"errors"
@@ -158,7 +159,7 @@ func seen(t *testing.T, h *House, user string) map[string]bool {
 		t.Fatal(err)
 	}
 	purpose, _ := h.gate.Purpose("personalization")
-	grant, reason := h.gate.Ask(token, purpose, h.clock.Now())
+	grant, reason := h.gate.Ask(token, purpose, consent.Where{}, h.clock.Now())
 	if !grant.Valid() {
 		t.Fatal("no grant:", reason)
 	}

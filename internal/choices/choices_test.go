@@ -79,7 +79,7 @@ func openBedOf(t *testing.T, dir string, d *declare.Declaration, notices consent
 	check(t, err)
 	b.log, err = eventlog.Open(context.Background(), eventlog.Options{Dir: filepath.Join(dir, "log")})
 	check(t, err)
-	book := consent.NewBook(d, notices)
+	book := consent.NewBook(d, notices, consent.NoLaw)
 	b.gate = consent.NewGate(d, book)
 	b.vault, err = vault.Open(filepath.Join(dir, "state"), d, b.keys, b.gate, now)
 	check(t, err)
@@ -383,7 +383,7 @@ func TestDestroysAtStart(t *testing.T) {
 	}
 	if i, _ := b.d.Purpose("personalization"); b.state(ada, "personalization") != consent.Withdrawn {
 		t.Error("the choice is not in force")
-	} else if _, why := b.gate.Ask(ada, i, monday); why != consent.DeniedWithdrawn {
+	} else if _, why := b.gate.Ask(ada, i, consent.Where{}, monday); why != consent.DeniedWithdrawn {
 		t.Errorf("the gate says %v", why)
 	}
 	if got := b.living(ada); got != "abcd" {
@@ -539,12 +539,12 @@ func TestReplay(t *testing.T) {
 	m.Sealed[20]++ // its time of acceptance
 	_, err = b.log.AppendChoice(context.Background(), m)
 	check(t, err)
-	fresh := New(b.d, b.keys, b.log, consent.NewBook(b.d, consent.AnyNotice), b.vault, time.Now)
+	fresh := New(b.d, b.keys, b.log, consent.NewBook(b.d, consent.AnyNotice, consent.NoLaw), b.vault, time.Now)
 	if err := fresh.Replay(context.Background()); !errors.Is(err, vault.ErrTampered) {
 		t.Errorf("%v, want ErrTampered", err)
 	}
 	check(t, b.keys.Destroy(context.Background(), ada, declare.ClassChoice))
-	fresh = New(b.d, b.keys, b.log, consent.NewBook(b.d, consent.AnyNotice), b.vault, time.Now)
+	fresh = New(b.d, b.keys, b.log, consent.NewBook(b.d, consent.AnyNotice, consent.NoLaw), b.vault, time.Now)
 	if err := fresh.Replay(context.Background()); !errors.Is(err, vault.ErrNoKey) {
 		t.Errorf("%v, want ErrNoKey", err)
 	}

@@ -212,7 +212,7 @@ func (h *history) client(b *bed, client int, random *rand.Rand) {
 		var err error
 		switch n := random.IntN(10); {
 		case n < 4: // ask; what is found leaves later
-			if g, r := b.gate.Ask(b.fence(who), p, b.now); r == consent.Allowed {
+			if g, r := b.gate.Ask(b.fence(who), p, consent.Where{}, b.now); r == consent.Allowed {
 				if _, err := b.vault.View(context.Background(), g); err == nil {
 					waits = append(waits, waiting{who, g})
 				}

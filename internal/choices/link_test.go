@@ -68,7 +68,7 @@ func standing(b *bed) string {
 	out := ""
 	p, _ := b.d.Purpose("personalization")
 	for _, who := range []string{"ada", "phone", "tablet", "bob"} {
-		_, r := b.gate.Ask(b.person(who), p, b.now)
+		_, r := b.gate.Ask(b.person(who), p, consent.Where{}, b.now)
 		out += fmt.Sprint(who, " ", r == consent.Allowed, ", ")
 	}
 	return out
@@ -178,7 +178,7 @@ func TestChoiceReachesLinked(t *testing.T) {
 	p, _ := b.d.Purpose("personalization")
 	_, err := b.Record(ctx, phone, []consent.Choice{{Purpose: "personalization", State: consent.Refused, Proof: identity.Unproven.String()}})
 	check(t, err)
-	if _, r := b.gate.Ask(ada, p, b.now); r != consent.DeniedRefused || b.state(ada, "personalization") != consent.Given {
+	if _, r := b.gate.Ask(ada, p, consent.Where{}, b.now); r != consent.DeniedRefused || b.state(ada, "personalization") != consent.Given {
 		t.Errorf("an unproven refusal: Ada is %v and has %v", r, b.state(ada, "personalization"))
 	}
 	if b.living(ada) != "abcd" || b.living(phone) != "abcd" {
@@ -248,7 +248,7 @@ func TestStop(t *testing.T) {
 	ada := b.person("ada")
 	b.record(ada, "personalization", consent.Given, monday)
 	p, _ := b.d.Purpose("personalization")
-	ask := func() consent.Reason { _, r := b.gate.Ask(ada, p, b.now); return r }
+	ask := func() consent.Reason { _, r := b.gate.Ask(ada, p, consent.Where{}, b.now); return r }
 	stop := consent.Stop{Kind: consent.StopPurpose, Name: "personalization", Why: "a complaint"}
 	for _, bad := range []consent.Stop{{}, {Kind: "all", Name: "x", Why: "x"}, {Kind: "purpose", Name: "x", Why: "x"}, {Kind: "all"}, {Kind: "source", Why: "x"}} {
 		if err := b.Stop(ctx, bad); !errors.Is(err, ErrInvalid) {
@@ -321,7 +321,7 @@ func TestLinkedAtOnce(t *testing.T) {
 	b.record(ada, "personalization", consent.Given, monday)
 	p, _ := b.d.Purpose("personalization")
 	for _, who := range []identity.Token{ada, phone} {
-		if _, r := b.gate.Ask(who, p, b.now); r != consent.Allowed {
+		if _, r := b.gate.Ask(who, p, consent.Where{}, b.now); r != consent.Allowed {
 			t.Errorf("%v", r)
 		}
 	}
@@ -347,7 +347,7 @@ func TestVisitorGivesForItself(t *testing.T) {
 			t.Errorf("%s: Ada has %v, the phone %v", proof, b.state(ada, "personalization"), b.state(phone, "personalization"))
 		}
 		for _, who := range []identity.Token{ada, phone} {
-			if _, r := b.gate.Ask(who, p, b.now); r != consent.DeniedRefused {
+			if _, r := b.gate.Ask(who, p, consent.Where{}, b.now); r != consent.DeniedRefused {
 				t.Errorf("%s: %v", proof, r)
 			}
 		}

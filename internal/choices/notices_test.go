@@ -35,7 +35,7 @@ func TestMaterialChangeAsksAgain(t *testing.T) {
 	b.record(ada, "personalization", consent.Given, time.Time{})
 	ask := func(b *bed) consent.Reason {
 		p, _ := b.d.Purpose("personalization")
-		_, reason := b.gate.Ask(ada, p, b.now)
+		_, reason := b.gate.Ask(ada, p, consent.Where{}, b.now)
 		return reason
 	}
 	history, err := b.History(ctx, ada)
@@ -114,7 +114,7 @@ func TestNoEvidenceIsMadeUp(t *testing.T) {
 		record, err := b.Record(t.Context(), person, []consent.Choice{c.choice})
 		check(t, err)
 		p, _ := d.Purpose("personalization")
-		if _, reason := b.gate.Ask(person, p, b.now); record.Choices[0].Notice != c.want || (reason == consent.Allowed) != (c.want != "") {
+		if _, reason := b.gate.Ask(person, p, consent.Where{}, b.now); record.Choices[0].Notice != c.want || (reason == consent.Allowed) != (c.want != "") {
 			t.Errorf("%s: the notice %q, want %q; the gate says %v", c.name, record.Choices[0].Notice, c.want, reason)
 		}
 	}

@@ -1,6 +1,7 @@
 package choices
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,7 +213,21 @@ func (c *Choices) pruneOne(ctx context.Context, t identity.Token) error {
 
 // same reports whether two lists of one person's records come to the same.
 func (c *Choices) same(a, b []consent.Record) bool {
-	return slices.Equal(c.book.Fold(a), c.book.Fold(b)) && c.marksOf(a) == c.marksOf(b) && edges(a) == edges(b)
+	return slices.Equal(c.book.Fold(a), c.book.Fold(b)) && c.marksOf(a) == c.marksOf(b) && edges(a) == edges(b) && forLaw(a) == forLaw(b)
+}
+
+// facts are what the law asks of a person.
+type facts struct{ place, age string }
+
+// forLaw returns the facts that records come to.
+func forLaw(rs []consent.Record) (f facts) {
+	for i := range rs {
+		f.age = cmp.Or(rs[i].Age, f.age)
+		for j := range rs[i].Choices {
+			f.place = cmp.Or(rs[i].Choices[j].Jurisdiction, f.place)
+		}
+	}
+	return f
 }
 
 func (c *Choices) marksOf(rs []consent.Record) (m marks) {

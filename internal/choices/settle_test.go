@@ -65,7 +65,7 @@ func TestUnprovenWaits(t *testing.T) {
 					t.Errorf("keys of %q live, want %q", got, c.living)
 				}
 				i, _ := b.d.Purpose("personalization")
-				grant, why := b.gate.Ask(ada, i, b.now)
+				grant, why := b.gate.Ask(ada, i, consent.Where{}, b.now)
 				e, _ := b.d.Event("Thing")
 				f, _ := e.Field("b")
 				if (why == consent.Allowed) != c.allowed || grant.Covers(f.Class, 1, 1, monday.UnixMilli()) != c.covered {
@@ -261,7 +261,7 @@ func TestRun(t *testing.T) {
 		check(t, err)
 		e, _ := d.Event("Thing")
 		f, _ := e.Field("a")
-		book, m := consent.NewBook(d, consent.AnyNotice), &memory{living: []declare.ClassID{f.Class.ID}}
+		book, m := consent.NewBook(d, consent.AnyNotice, consent.NoLaw), &memory{living: []declare.ClassID{f.Class.ID}}
 		c := New(d, m, m, book, m, time.Now)
 		start := time.Now()
 		book.Apply(consent.Record{Token: identity.Token{1}, Sequence: 1, Accepted: start, Choices: []consent.Choice{

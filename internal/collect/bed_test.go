@@ -129,7 +129,7 @@ func openBed(t testing.TB, dir string, clock *clock) *bed {
 	check()
 	b.log, err = eventlog.Open(ctx, eventlog.Options{Dir: filepath.Join(dir, "log")})
 	check()
-	b.book = consent.NewBook(d, consent.AnyNotice)
+	b.book = consent.NewBook(d, consent.AnyNotice, consent.NoLaw)
 	b.gate = consent.NewGate(d, b.book)
 	b.vault, err = vault.Open(filepath.Join(dir, "state"), d, b.keys, b.gate, clock.Now)
 	check()
@@ -308,7 +308,7 @@ func (b *bed) views(t identity.Token, purpose declare.PurposeID) int {
 	b.t.Helper()
 	b.catchUp()
 	i, _ := b.Declaration.Purpose(purpose)
-	grant, why := b.gate.Ask(t, i, b.clock.Now())
+	grant, why := b.gate.Ask(t, i, consent.Where{}, b.clock.Now())
 	if why != consent.Allowed {
 		return 0
 	}

@@ -219,7 +219,7 @@ func (b *batch) run(ctx context.Context) error {
 // closed reports whether the gate is closed. What it denies then must not be
 // dropped: the sender sends it again.
 func (b *batch) closed() bool {
-	_, r := b.c.Gate.Ask(identity.Token{}, 0, b.now)
+	_, r := b.c.Gate.Ask(identity.Token{}, 0, consent.Where{}, b.now)
 	return r == consent.DeniedClosed
 }
 

@@ -46,7 +46,7 @@ func TestIdentifyLinks(t *testing.T) {
 		b.chooses(phone, "personalization", consent.Refused, monday)
 		b.sendAs(c.speaker, c.kind, c.body)
 		p, _ := b.Declaration.Purpose("personalization")
-		_, why := b.gate.Ask(b.user("ada"), p, monday)
+		_, why := b.gate.Ask(b.user("ada"), p, consent.Where{}, monday)
 		if b.linked() != c.want || (why == consent.DeniedRefused) != c.want {
 			t.Errorf("%s: linked %v, and Ada is %v", name, b.linked(), why)
 		}
@@ -201,14 +201,14 @@ func TestPreferenceOfALinkedVisitor(t *testing.T) {
 		b.clock.pass(time.Minute)
 		b.sendAs(try.speaker, "track", ev(viewed, try.who, consents, at(b.clock.Now())))
 		for _, who := range []identity.Token{phone, b.user("ada")} {
-			if _, why := b.gate.Ask(who, p, b.clock.Now()); why == consent.Allowed {
+			if _, why := b.gate.Ask(who, p, consent.Where{}, b.clock.Now()); why == consent.Allowed {
 				t.Errorf("%s: %v", name, why)
 			}
 		}
 		if err := b.choices.Unlink(t.Context(), phone, b.user("ada"), ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, why := b.gate.Ask(b.user("ada"), p, b.clock.Now()); why == consent.Allowed {
+		if _, why := b.gate.Ask(b.user("ada"), p, consent.Where{}, b.clock.Now()); why == consent.Allowed {
 			t.Errorf("%s, after the unlink: %v", name, why)
 		}
 		if err := b.choices.Link(t.Context(), phone, b.user("ada"), "server key", b.clock.Now()); err != nil {

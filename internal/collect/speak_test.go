@@ -350,7 +350,7 @@ func TestAnIdentifyTellsAChild(t *testing.T) {
 	b.chooses(anna, "personalization", consent.Given, monday)
 	for _, band := range []string{"under_13", "grown"} {
 		b.send("identify", `{"userId":"anna","traits":{"`+trait+`":"`+band+`"}}`)
-		if _, r := b.Gate.Ask(anna, p, b.clock.Now()); r != consent.DeniedGuardian {
+		if _, r := b.Gate.Ask(anna, p, consent.Where{}, b.clock.Now()); r != consent.DeniedGuardian {
 			t.Errorf("after %s: %v", band, r)
 		}
 	}

@@ -28,7 +28,7 @@ func crowd(tb testing.TB) (*Gate, []identity.Token) {
 		yaml += fmt.Sprintf("  p%02d: {basis: consent, text: x, valid: 24 months}\n", i)
 	}
 	d := declaration(tb, yaml)
-	book := NewBook(d, AnyNotice)
+	book := NewBook(d, AnyNotice, NoLaw)
 	rng := rand.New(rand.NewPCG(1, 2))
 	people := make([]identity.Token, benchPeople)
 	for i := range people {
@@ -59,7 +59,7 @@ func BenchmarkGateAsk(b *testing.B) {
 	now := noon.Add(time.Minute)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), now); r != Allowed {
+		if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), Where{}, now); r != Allowed {
 			b.Fatal(r)
 		}
 	}
@@ -72,7 +72,7 @@ func BenchmarkGateAskParallel(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for n := 0; pb.Next(); n++ {
-			if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), now); r != Allowed {
+			if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), Where{}, now); r != Allowed {
 				b.Error(r)
 				return
 			}
@@ -108,7 +108,7 @@ func BenchmarkGateContended(b *testing.B) {
 		own := make([]time.Duration, 0, most)
 		for n := 0; pb.Next(); n++ {
 			began := time.Now()
-			if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), now); r != Allowed {
+			if _, r := g.Ask(people[visit(n)], declare.PurposeIndex(n%benchPurposes), Where{}, now); r != Allowed {
 				b.Error(r)
 				return
 			}
@@ -136,7 +136,7 @@ func BenchmarkGateAskLinked(b *testing.B) {
 	now := noon.Add(time.Minute)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		if _, r := g.Ask(people[0], declare.PurposeIndex(n%benchPurposes), now); r != Allowed {
+		if _, r := g.Ask(people[0], declare.PurposeIndex(n%benchPurposes), Where{}, now); r != Allowed {
 			b.Fatal(r)
 		}
 	}
@@ -147,7 +147,7 @@ func BenchmarkRelease(b *testing.B) {
 	now := noon.Add(time.Minute)
 	// The grant is at hand when an answer leaves, so it is made here from one and
 	// not read from a table of all, which would be timed too.
-	grant, _ := g.Ask(people[0], 0, now)
+	grant, _ := g.Ask(people[0], 0, Where{}, now)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		i := visit(n)
@@ -163,7 +163,7 @@ func BenchmarkAdmit(b *testing.B) {
 	now := noon.Add(time.Minute)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		if a := g.Admit(people[visit(n)], now, now); a.Holds != 1<<benchPurposes-1 {
+		if a := g.Admit(people[visit(n)], now, Where{}, now); a.Holds != 1<<benchPurposes-1 {
 			b.Fatal(a)
 		}
 	}
@@ -185,18 +185,18 @@ func BenchmarkStill(b *testing.B) {
 func TestTheGateAllocatesNothing(t *testing.T) {
 	g, people := crowd(t)
 	now := noon.Add(time.Minute)
-	grant, _ := g.Ask(people[0], 0, now)
+	grant, _ := g.Ask(people[0], 0, Where{}, now)
 	nobody := identity.Token{15: 1}
 	g.book.Apply(Record{Token: people[4], Sequence: benchPeople + 1, Accepted: noon, Link: &Link{Other: people[5], At: noon}})
-	linked, _ := g.Ask(people[5], 0, now)
+	linked, _ := g.Ask(people[5], 0, Where{}, now)
 	for name, fn := range map[string]func(){
-		"Ask":             func() { g.Ask(people[1], 3, now) },
-		"Ask for unknown": func() { g.Ask(nobody, 3, now) },
+		"Ask":             func() { g.Ask(people[1], 3, Where{}, now) },
+		"Ask for unknown": func() { g.Ask(nobody, 3, Where{}, now) },
 		"Release":         func() { g.Release(grant, now) },
-		"Ask, linked":     func() { g.Ask(people[4], 3, now) },
+		"Ask, linked":     func() { g.Ask(people[4], 3, Where{}, now) },
 		"Release, linked": func() { g.Release(linked, now) },
-		"Admit, linked":   func() { g.Admit(people[5], now, now) },
-		"Admit":           func() { g.Admit(people[2], now, now) },
+		"Admit, linked":   func() { g.Admit(people[5], now, Where{}, now) },
+		"Admit":           func() { g.Admit(people[2], now, Where{}, now) },
 		"Still":           func() { g.Still(people[2], 7, 9, now) },
 		"Present":         func() { g.book.Present(people[2], 1) },
 	} {

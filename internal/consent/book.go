@@ -5,6 +5,7 @@ import (
 
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/law"
 )
 
 // Present is a person's present choice about one purpose.
@@ -84,15 +85,16 @@ func (p *Present) lapsed(now int64) bool { return p.Until != 0 && now >= p.Until
 type Book struct {
 	declaration *declare.Declaration
 	notices     Notices
+	code        *law.Code // or NoLaw
 	shards      [shards]shard
 	links       links
 	stops       stops
 }
 
-// NewBook returns an empty Book for the purposes of d and what people read of
-// them.
-func NewBook(d *declare.Declaration, notices Notices) *Book {
-	b := &Book{declaration: d, notices: notices}
+// NewBook returns an empty Book for the purposes of d, what people read of them,
+// and the law.
+func NewBook(d *declare.Declaration, notices Notices, code *law.Code) *Book {
+	b := &Book{declaration: d, notices: notices, code: code}
 	for i := range b.shards {
 		b.shards[i].stride = len(d.Purposes)
 	}
@@ -126,6 +128,7 @@ func (b *Book) apply(r *Record) bool {
 	head.sequence = r.Sequence
 	s.touch(head)
 	b.fold(presents, r)
+	b.note(&head.status, r)
 	b.links.touch(&r.Token)
 	return true
 }
@@ -156,6 +159,19 @@ func (b *Book) fold(presents []Present, r *Record) {
 	}
 }
 
+// note takes from a record what the law asks of a person. Where they are stands in
+// the newest choice that says so.
+func (b *Book) note(s *status, r *Record) {
+	if r.Age != "" {
+		s.band = uint8(b.declaration.Children.Band(r.Age))
+	}
+	for i := range r.Choices {
+		if place := r.Choices[i].Jurisdiction; place != "" && b.code != nil {
+			s.in = b.code.Regimes(law.Place(place))
+		}
+	}
+}
+
 // mark notes of the purposes that need a guardian whether the person is a child.
 func mark(presents []Present, d *declare.Declaration, child bool) {
 	for i := range presents {
@@ -178,6 +194,7 @@ func (b *Book) Doubt(r Record) {
 		head, presents := s.person(&r.Token)
 		s.touch(head)
 		mark(presents, b.declaration, true)
+		b.note(&head.status, &Record{Age: r.Age})
 		b.links.touch(&r.Token)
 	}
 	for j := range r.Choices {
@@ -307,18 +324,22 @@ func (b *Book) Sequence(t identity.Token) uint64 {
 // Present returns a person's present choice about one purpose of the
 // declaration. It allocates nothing.
 func (b *Book) Present(t identity.Token, purpose declare.PurposeIndex) Present {
-	p, _ := b.look(t, purpose)
+	p, _, _ := b.look(t, purpose)
 	return p
 }
 
-// look returns a present choice and the version of all that is in force for the
-// person.
-func (b *Book) look(t identity.Token, purpose declare.PurposeIndex) (Present, uint64) {
+// look returns a present choice, the version of all that is in force for the
+// person, and what is noted of them for the law. Of somebody who never chose all
+// are zero.
+func (b *Book) look(t identity.Token, purpose declare.PurposeIndex) (p Present, version uint64, who status) {
 	s := b.shard(t)
 	s.mu.RLock()
-	p, version := s.present(&t, purpose)
+	if place := s.find(&t); place != 0 {
+		head := s.head(place)
+		p, version, who = s.present(place, purpose), head.version, head.status
+	}
 	s.mu.RUnlock()
-	return p, version
+	return p, version, who
 }
 
 // unchanged reports whether a person said nothing about a purpose since the
@@ -334,8 +355,8 @@ func (b *Book) unchanged(g *Grant) bool {
 	if v := s.head(place).version; (v|g.version)&linkedBit != 0 {
 		return b.unchangedLinked(g, v)
 	}
-	p := &s.choices(place)[g.purpose]
-	return s.head(place).version == g.version || p.Last == g.last && p.Child == g.child
+	head, p := s.head(place), &s.choices(place)[g.purpose]
+	return head.version == g.version || p.Last == g.last && p.Child == g.child && head.status == g.who
 }
 
 // Holding returns the purposes with a valid basis for a person at now. It says

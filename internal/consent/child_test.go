@@ -18,12 +18,12 @@ attributes:
   age_band: {type: string, category: c, retention: 1 year, purposes: [stats]}
 children: {attribute: age_band, bands: {child: [under_13]}, guardian: [ads, stats]}
 `)
-	book := NewBook(d, AnyNotice)
+	book := NewBook(d, AnyNotice, NoLaw)
 	gate := NewGate(d, book)
 	gate.Open()
 	ask := func(id declare.PurposeID) Reason {
 		p, _ := d.Purpose(id)
-		_, r := gate.Ask(ann, p, noon.Add(time.Second))
+		_, r := gate.Ask(ann, p, Where{}, noon.Add(time.Second))
 		return r
 	}
 	sequence := uint64(0)
@@ -44,7 +44,7 @@ children: {attribute: age_band, bands: {child: [under_13]}, guardian: [ads, stat
 	say("", ByPerson, "ads", "other")
 	want("before", Allowed, Allowed, Allowed)
 	ads, _ := d.Purpose("ads")
-	grant, _ := gate.Ask(ann, ads, noon.Add(time.Second))
+	grant, _ := gate.Ask(ann, ads, Where{}, noon.Add(time.Second))
 	say("under_13", ByPerson)
 	if r := gate.Release(grant, noon.Add(time.Second)); r != DeniedChanged {
 		t.Errorf("a grant from before is released: %v", r)
@@ -70,7 +70,7 @@ children: {attribute: age_band, bands: {child: [under_13]}, guardian: [ads, stat
 	// A mark of which nobody knows whether it is on disk is in force.
 	book.Doubt(Record{Token: bob, Accepted: noon, Age: "under_13"})
 	stats, _ := d.Purpose("stats")
-	if _, r := gate.Ask(bob, stats, noon); r != DeniedGuardian {
+	if _, r := gate.Ask(bob, stats, Where{}, noon); r != DeniedGuardian {
 		t.Errorf("in doubt: %v", r)
 	}
 }

@@ -12,7 +12,7 @@
 // ([Notices] tell), or nobody can say what was read, the gate denies until the
 // person is asked again; nothing is destroyed for it.
 //
-//	grant, reason := gate.Ask(token, purpose, now)
+//	grant, reason := gate.Ask(token, purpose, Where{}, now)
 //	if reason != consent.Allowed { … un-personal … }
 //	view, err := vault.View(ctx, grant)
 //	… compute …

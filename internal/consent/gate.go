@@ -7,6 +7,7 @@ import (
 
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/law"
 )
 
 // Reason is why the gate answered as it did. The zero Reason denies.
@@ -34,6 +35,9 @@ const (
 	DeniedUnsigned      // the consent lacks the person's signature, which the purpose needs
 	DeniedGuardian      // the person is a child, and no guardian consented
 	DeniedStopped       // the operator stopped it for everyone
+	DeniedLaw           // the law where the person is forbids it
+	DeniedLawConsent    // the law where the person is needs a consent, and there is none
+	DeniedSignal        // a signal of the request refuses it
 	reasons
 )
 
@@ -77,6 +81,9 @@ var reasonTexts = [reasons][2]string{
 	DeniedGuardian:       {"guardian_needed", "the person is a child, and no guardian has consented"},
 	DeniedUnsigned:       {"unsigned", "the consent came without the person's own signature, which this purpose needs"},
 	DeniedStopped:        {"stopped", "whoever runs this server stopped it for everyone"},
+	DeniedLaw:            {"law_forbids", "the law where the person is forbids it"},
+	DeniedLawConsent:     {"law_needs_consent", "the law where the person is allows it only with a consent, and none was given"},
+	DeniedSignal:         {"signal", "a signal of the person's browser or device refuses it"},
 }
 
 // noticeReasons are the answers by what a notice covers.
@@ -94,11 +101,15 @@ type Gate struct {
 	bases       []declare.Basis // of the declaration's purposes, close together
 	open        atomic.Bool
 	doubt       atomic.Bool
+	lawful      atomic.Pointer[lawful] // nil where there is no law
 }
 
-// NewGate returns a closed gate over book.
+// NewGate returns a closed gate over book, under the law that book knows.
 func NewGate(d *declare.Declaration, book *Book) *Gate {
 	g := &Gate{declaration: d, book: book, bases: make([]declare.Basis, len(d.Purposes))}
+	if book.code != nil {
+		g.lawful.Store(newLawful(d, book.code, book.code.On(time.Time{})))
+	}
 	for i := range g.bases {
 		g.bases[i] = d.Purposes[i].Basis
 	}
@@ -123,11 +134,13 @@ type Grant struct {
 	purpose   declare.PurposeIndex
 	synthetic bool
 	child     bool
-	last      uint64 // sequence of the newest choice about the purpose
-	version   uint64 // of all that was in force for the person
-	since     uint64 // records admitted before this sequence are not covered
-	at        int64  // events older than this are not covered (ms); 0 is no limit
-	until     int64  // Unix milliseconds
+	who       status      // as it was noted of the person
+	in        law.Regimes // that counted
+	last      uint64      // sequence of the newest choice about the purpose
+	version   uint64      // of all that was in force for the person
+	since     uint64      // records admitted before this sequence are not covered
+	at        int64       // events older than this are not covered (ms); 0 is no limit
+	until     int64       // Unix milliseconds
 	stops     *stopped
 }
 
@@ -170,7 +183,7 @@ func (g *Gate) Purpose(id declare.PurposeID) (declare.PurposeIndex, bool) {
 }
 
 // Ask asks for a grant. It allocates nothing.
-func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time) (Grant, Reason) {
+func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, where Where, now time.Time) (Grant, Reason) {
 	if !g.open.Load() {
 		return Grant{}, DeniedClosed
 	}
@@ -186,19 +199,18 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 	}
 	basis := g.bases[purpose]
 	var linked *group
-	p, version := g.book.look(t, purpose)
+	p, version, own := g.book.look(t, purpose)
+	who := own
 	if version&linkedBit != 0 {
-		p, version, linked = g.book.lookLinked(t, purpose)
+		p, version, who, linked = g.book.lookLinked(t, purpose)
 	}
-	if narrowable(basis) {
-		if r := holds(basis, p, millis(now)); r != Allowed {
-			return Grant{}, r
-		}
+	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, child: p.Child, who: own, last: p.Last, version: version, until: millis(now.Add(GrantLife)), stops: stops}
+	if r := g.allows(purpose, &p, where, who, millis(now), &grant); r != Allowed {
+		return Grant{}, r
 	}
 	if g.doubt.Load() {
 		return Grant{}, DeniedClosed
 	}
-	grant := Grant{gate: g, token: t, purpose: purpose, synthetic: p.Synthetic, child: p.Child, last: p.Last, version: version, until: millis(now.Add(GrantLife)), stops: stops}
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
 	if p.State == Given && narrowable(basis) {
@@ -211,6 +223,30 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, now time.Time
 		return g.strict(grant, linked, basis, millis(now))
 	}
 	return grant, Allowed
+}
+
+// allows returns why a present choice, the law or a signal denies a purpose, or
+// Allowed: what the person said comes first. It bounds the grant, if there is one,
+// by the time until which the same law is in force.
+func (g *Gate) allows(purpose declare.PurposeIndex, p *Present, where Where, who status, now int64, grant *Grant) Reason {
+	basis := g.bases[purpose]
+	if narrowable(basis) {
+		if r := holds(basis, *p, now); r != Allowed {
+			return r
+		}
+		if where.Deny.Has(purpose) {
+			return DeniedSignal
+		}
+	}
+	l := g.law(now)
+	if l == nil {
+		return Allowed
+	}
+	in := l.in(where.In, who)
+	if grant != nil {
+		grant.in, grant.until = in, min(grant.until, l.until)
+	}
+	return l.reason(purpose, basis, p, in, who.band)
 }
 
 // Sequence returns the place of a person's newest choice among all choices, 0 if
@@ -250,13 +286,14 @@ type Admission struct {
 // and did hold then. A consent covers nothing older than itself, so a queue of
 // old events admits nothing. It allocates nothing. A closed gate admits nothing,
 // and nothing is admitted about nobody.
-func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
+func (g *Gate) Admit(t identity.Token, moment time.Time, where Where, now time.Time) (a Admission) {
 	if !g.open.Load() || t.IsZero() {
 		return a
 	}
-	a, linked := g.admitOwn(t, millis(moment), millis(now))
+	a, linked := g.admitOwn(t, millis(moment), where, millis(now))
 	if linked {
 		a.Holds &^= g.book.narrowed(t, millis(now), nil)
+		a.Holds = g.lawfulLinked(t, a.Holds, where, millis(now))
 	}
 	if stops := g.book.stops.now.Load(); stops != nil {
 		a.Holds &^= stops.purposes
@@ -266,13 +303,14 @@ func (g *Gate) Admit(t identity.Token, moment, now time.Time) (a Admission) {
 
 // admitOwn is Admit by the token's own choices. It reports whether others count
 // too.
-func (g *Gate) admitOwn(t identity.Token, at, ms int64) (a Admission, linked bool) {
+func (g *Gate) admitOwn(t identity.Token, at int64, where Where, ms int64) (a Admission, linked bool) {
 	s := g.book.shard(t)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var presents []Present
+	var who status
 	if place := s.find(&t); place != 0 {
-		a.Sequence, presents = s.head(place).sequence, s.choices(place)
+		a.Sequence, presents, who = s.head(place).sequence, s.choices(place), s.head(place).status
 		linked = s.head(place).version&linkedBit != 0
 	}
 	for i, basis := range g.bases {
@@ -280,12 +318,28 @@ func (g *Gate) admitOwn(t identity.Token, at, ms int64) (a Admission, linked boo
 		if presents != nil {
 			p = presents[i]
 		}
-		if narrowable(basis) && (holds(basis, p, ms) != Allowed || p.State == Given && at < p.admits()) {
+		purpose := declare.PurposeIndex(i)
+		if narrowable(basis) && p.State == Given && at < p.admits() || g.allows(purpose, &p, where, who, ms, nil) != Allowed {
 			continue
 		}
-		a.Holds = a.Holds.With(declare.PurposeIndex(i))
+		a.Holds = a.Holds.With(purpose)
 	}
 	return a, linked
+}
+
+// lawfulLinked returns those of some purposes that the law allows for all tokens
+// of a person together.
+func (g *Gate) lawfulLinked(t identity.Token, held declare.Set, where Where, now int64) declare.Set {
+	for i := range g.bases {
+		purpose := declare.PurposeIndex(i)
+		if !held.Has(purpose) {
+			continue
+		}
+		if p, _, who, _ := g.book.lookLinked(t, purpose); g.allows(purpose, &p, where, who, now, nil) != Allowed {
+			held = held.Without(purpose)
+		}
+	}
+	return held
 }
 
 // admits returns the time from which a consent admits what happened, in Unix
@@ -340,15 +394,13 @@ func keeps(basis declare.Basis, p *Present, sequence uint64, now int64) bool {
 
 // Why returns for each purpose of the declaration why it holds or does not for
 // a person now.
-func (g *Gate) Why(t identity.Token, now time.Time) []Reason {
+func (g *Gate) Why(t identity.Token, where Where, now time.Time) []Reason {
 	out := make([]Reason, len(g.declaration.Purposes))
 	presents, _ := g.book.Strict(t, now)
+	_, _, who, _ := g.book.lookLinked(t, 0)
 	stops := g.book.stops.now.Load()
 	for i := range out {
-		out[i] = Allowed
-		if basis := g.bases[i]; narrowable(basis) {
-			out[i] = holds(basis, presents[i], millis(now))
-		}
+		out[i] = g.allows(declare.PurposeIndex(i), &presents[i], where, who, millis(now), nil)
 		if stops.denies(declare.PurposeIndex(i)) {
 			out[i] = DeniedStopped
 		}

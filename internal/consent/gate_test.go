@@ -60,7 +60,7 @@ func TestGateDefaultDeny(t *testing.T) {
 		if got != c.want || grant.Valid() != (c.want == Allowed) {
 			t.Errorf("%s after %v: Ask says %v, want %v", c.basis, c.state, got, c.want)
 		}
-		if holds := d.gate.Admit(ann, now, now).Holds.Has(p); holds != (c.want == Allowed) {
+		if holds := d.gate.Admit(ann, now, Where{}, now).Holds.Has(p); holds != (c.want == Allowed) {
 			t.Errorf("%s after %v: Admit says %v", c.basis, c.state, holds)
 		}
 		if still := d.gate.Still(ann, ^declare.Set(0), 9, now).Has(p); still != (c.want == Allowed) {
@@ -69,7 +69,7 @@ func TestGateDefaultDeny(t *testing.T) {
 		if holding := d.book.Holding(ann, now).Has(p); holding != (c.want == Allowed) {
 			t.Errorf("%s after %v: Holding says %v", c.basis, c.state, holding)
 		}
-		if why := d.gate.Why(ann, now)[p]; why != c.want {
+		if why := d.gate.Why(ann, Where{}, now)[p]; why != c.want {
 			t.Errorf("%s after %v: Why says %v", c.basis, c.state, why)
 		}
 	}
@@ -90,16 +90,16 @@ func TestZeroValuesDeny(t *testing.T) {
 	if holds(0, Present{}, 0) == Allowed {
 		t.Error("an unknown basis holds")
 	}
-	if _, r := d.gate.Ask(identity.Token{}, d.purpose("contract"), noon); r != DeniedNobody {
+	if _, r := d.gate.Ask(identity.Token{}, d.purpose("contract"), Where{}, noon); r != DeniedNobody {
 		t.Errorf("nobody: %v", r)
 	}
-	if a := d.gate.Admit(identity.Token{}, noon, noon); a != (Admission{}) {
+	if a := d.gate.Admit(identity.Token{}, noon, Where{}, noon); a != (Admission{}) {
 		t.Errorf("data about nobody is admitted: %v", a)
 	}
-	if _, r := d.gate.Ask(ann, 6, noon); r != DeniedUnknownPurpose {
+	if _, r := d.gate.Ask(ann, 6, Where{}, noon); r != DeniedUnknownPurpose {
 		t.Errorf("a purpose that is not declared: %v", r)
 	}
-	if _, r := d.gate.Ask(ann, 255, noon); r != DeniedUnknownPurpose {
+	if _, r := d.gate.Ask(ann, 255, Where{}, noon); r != DeniedUnknownPurpose {
 		t.Errorf("a purpose that is not declared: %v", r)
 	}
 }
@@ -115,10 +115,10 @@ func TestAClosedGateDeniesEverything(t *testing.T) {
 	if r := d.gate.Release(grant, noon); r != DeniedClosed {
 		t.Errorf("Release: %v", r)
 	}
-	if a := d.gate.Admit(ann, noon, noon); a != (Admission{}) {
+	if a := d.gate.Admit(ann, noon, Where{}, noon); a != (Admission{}) {
 		t.Errorf("Admit: %v", a)
 	}
-	for _, r := range d.gate.Why(ann, noon) {
+	for _, r := range d.gate.Why(ann, Where{}, noon) {
 		if r != DeniedClosed {
 			t.Errorf("Why: %v", r)
 		}
@@ -178,7 +178,7 @@ func TestAGrantEndsWithItsConsent(t *testing.T) {
 	if _, r := d.ask("short", end); r != DeniedExpired {
 		t.Errorf("asked when it had expired: %v", r)
 	}
-	if d.gate.Admit(ann, end, end).Holds.Has(d.purpose("short")) {
+	if d.gate.Admit(ann, end, Where{}, end).Holds.Has(d.purpose("short")) {
 		t.Error("admitted when it had expired")
 	}
 }
@@ -213,7 +213,7 @@ func TestAConsentCoversNothingOlder(t *testing.T) {
 	if grant.Class(d.some) || grant.Covers(d.some, 0xffff, 7, noon.UnixMilli()) {
 		t.Error("a class without the purpose is covered (promise 2)")
 	}
-	if d.gate.Admit(ann, noon.Add(-time.Millisecond), noon).Holds.Has(d.purpose("consent")) {
+	if d.gate.Admit(ann, noon.Add(-time.Millisecond), Where{}, noon).Holds.Has(d.purpose("consent")) {
 		t.Error("an event from before the consent was admitted for it")
 	}
 	if d.gate.Still(ann, ^declare.Set(0), 6, noon).Has(d.purpose("consent")) {
@@ -255,7 +255,7 @@ func TestAYesTakesNothingAway(t *testing.T) {
 		if r != Allowed || !grant.Covers(d.all, 0xffff, 0, noon.AddDate(-60, 0, 0).UnixMilli()) {
 			t.Errorf("%s: %v, and what was kept before is hidden", id, r)
 		}
-		if !d.gate.Admit(ann, noon.AddDate(-60, 0, 0), noon).Holds.Has(d.purpose(id)) {
+		if !d.gate.Admit(ann, noon.AddDate(-60, 0, 0), Where{}, noon).Holds.Has(d.purpose(id)) {
 			t.Errorf("%s: an event from before is not admitted", id)
 		}
 	}
@@ -305,7 +305,7 @@ func TestForget(t *testing.T) {
 	if r := d.gate.Release(grant, noon); r != DeniedChanged {
 		t.Errorf("released after the person was forgotten: %v", r)
 	}
-	if _, r := d.gate.Ask(bob, d.purpose("consent"), noon); r != Allowed || d.book.Count() != 1 {
+	if _, r := d.gate.Ask(bob, d.purpose("consent"), Where{}, noon); r != Allowed || d.book.Count() != 1 {
 		t.Errorf("Bob was forgotten too: %v", r)
 	}
 }
@@ -365,10 +365,10 @@ func TestManyAtOnce(t *testing.T) {
 			for i := range people {
 				who := identity.Token{0: byte(i), 1: byte(w), 2: byte(i >> 8), 15: 1}
 				d.book.Apply(Record{Token: who, Sequence: 1, Accepted: noon, Choices: []Choice{{Purpose: "consent", State: Given, At: noon}}})
-				if g, r := d.gate.Ask(who, d.purpose("consent"), noon); r != Allowed || d.gate.Release(g, noon) != Allowed {
+				if g, r := d.gate.Ask(who, d.purpose("consent"), Where{}, noon); r != Allowed || d.gate.Release(g, noon) != Allowed {
 					t.Errorf("worker %d, person %d: %v", w, i, r)
 				}
-				d.gate.Admit(who, noon, noon)
+				d.gate.Admit(who, noon, Where{}, noon)
 				if i%4 == 0 {
 					d.book.Forget(who)
 				}
@@ -382,7 +382,7 @@ func TestManyAtOnce(t *testing.T) {
 	for w := range 4 {
 		for i := range people {
 			who := identity.Token{0: byte(i), 1: byte(w), 2: byte(i >> 8), 15: 1}
-			_, r := d.gate.Ask(who, d.purpose("consent"), noon)
+			_, r := d.gate.Ask(who, d.purpose("consent"), Where{}, noon)
 			if want := i%4 != 0; (r == Allowed) != want {
 				t.Fatalf("worker %d, person %d: %v", w, i, r)
 			}

@@ -224,14 +224,24 @@ func narrows(basis declare.Basis, p *Present, now int64) Reason {
 
 // lookLinked is look for a person who is flagged as linked: the group comes first, so
 // that what is read afterwards is not older than the version.
-func (b *Book) lookLinked(t identity.Token, purpose declare.PurposeIndex) (p Present, version uint64, g *group) {
+func (b *Book) lookLinked(t identity.Token, purpose declare.PurposeIndex) (p Present, version uint64, who status, g *group) {
 	if g = b.links.of(&t); g != nil {
 		version = g.version.Load()
-		p, _ = b.look(t, purpose)
-		return p, version, g
+		p, _, who = b.look(t, purpose)
+		return p, version, b.statusOf(g, who), g
 	}
-	p, version = b.look(t, purpose)
-	return p, version, nil
+	p, version, who = b.look(t, purpose)
+	return p, version, who, nil
+}
+
+// statusOf returns what is noted for the law of a person with several tokens: they
+// are wherever one of them says, and as young as the youngest.
+func (b *Book) statusOf(g *group, who status) status {
+	for _, m := range g.members {
+		_, _, other := b.look(m, 0)
+		who = who.with(other)
+	}
+	return who
 }
 
 // unchangedLinked reports whether nobody of the grant's group said anything since
@@ -258,7 +268,7 @@ func (g *Gate) strict(grant Grant, members *group, basis declare.Basis, now int6
 		if m == grant.token {
 			continue
 		}
-		p, _ := g.book.look(m, grant.purpose)
+		p, _, _ := g.book.look(m, grant.purpose)
 		if r := narrows(basis, &p, now); r != Allowed {
 			return Grant{}, r
 		}

@@ -120,7 +120,7 @@ func (m *linking) link(t *rapid.T) {
 
 // restart reads everything into a new book.
 func (m *linking) restart(t *rapid.T) {
-	m.book = NewBook(m.declaration, library{})
+	m.book = NewBook(m.declaration, library{}, NoLaw)
 	for _, r := range m.records {
 		m.book.Apply(r)
 	}
@@ -130,7 +130,7 @@ func (m *linking) restart(t *rapid.T) {
 
 func (m *linking) askLinked(t *rapid.T) {
 	p := rapid.IntRange(0, len(m.declaration.Purposes)-1).Draw(t, "purpose")
-	grant, reason := m.gate.Ask(m.anybody(t), declare.PurposeIndex(p), m.now)
+	grant, reason := m.gate.Ask(m.anybody(t), declare.PurposeIndex(p), Where{}, m.now)
 	if reason == Allowed {
 		m.waits = append(m.waits, linkedGrant{grant, m.now, grant.Until(), len(m.records)})
 	}
@@ -156,10 +156,10 @@ func (m *linking) checkLinked(t *rapid.T) {
 		if group[0] != who || !sameTokens(group, m.group(who)) {
 			t.Fatalf("the group of %v is %v, want %v", who, group, m.group(who))
 		}
-		why, admitted := m.gate.Why(who, m.now), m.gate.Admit(who, m.now, m.now)
+		why, admitted := m.gate.Why(who, Where{}, m.now), m.gate.Admit(who, m.now, Where{}, m.now)
 		for p := range m.declaration.Purposes {
 			want := m.strict(who, p, m.now)
-			_, reason := m.gate.Ask(who, declare.PurposeIndex(p), m.now)
+			_, reason := m.gate.Ask(who, declare.PurposeIndex(p), Where{}, m.now)
 			if (reason == Allowed) != want || (why[p] == Allowed) != want || admitted.Holds.Has(declare.PurposeIndex(p)) != want {
 				t.Fatalf("%s: the gate says %v, why %v, admits %v, and the model %v", m.declaration.Purposes[p].ID, reason, why[p], admitted.Holds, want)
 			}
@@ -179,12 +179,12 @@ func TestLinkWidensNothing(t *testing.T) {
 	d.say(1, "consent", Given, noon)
 	d.book.Apply(Record{Token: phone, Sequence: 9, Accepted: noon, Choices: []Choice{{Purpose: "consent", State: Given, At: noon.Add(time.Hour)}}})
 	d.book.Apply(Record{Token: phone, Sequence: 10, Accepted: noon, Link: &Link{Other: ann}})
-	g, reason := d.gate.Ask(phone, d.purpose("consent"), noon.Add(2*time.Hour))
+	g, reason := d.gate.Ask(phone, d.purpose("consent"), Where{}, noon.Add(2*time.Hour))
 	if reason != Allowed || g.Covers(d.all, 0xffff, 8, 0) || g.Covers(d.all, 0xffff, 9, noon.UnixMilli()) {
 		t.Errorf("%v, and what came before the phone's consent is covered", reason)
 	}
 	tabletAsks := func() Reason {
-		_, r := d.gate.Ask(tablet, d.purpose("consent"), noon.Add(2*time.Hour))
+		_, r := d.gate.Ask(tablet, d.purpose("consent"), Where{}, noon.Add(2*time.Hour))
 		return r
 	}
 	d.book.Apply(Record{Token: tablet, Sequence: 11, Accepted: noon, Link: &Link{Other: ann}})
@@ -238,7 +238,7 @@ func TestLinkedFence(t *testing.T) {
 	for range 4 {
 		work.Go(func() {
 			for range 2000 {
-				g, _ := d.gate.Ask(ann, d.purpose("consent"), now)
+				g, _ := d.gate.Ask(ann, d.purpose("consent"), Where{}, now)
 				mu.Lock()
 				if withdrawn && d.gate.Release(g, now) == Allowed {
 					t.Error("released after the tablet's withdrawal")
@@ -291,11 +291,11 @@ func TestStops(t *testing.T) {
 		if asked == Allowed && d.gate.Release(g, noon) != Allowed {
 			t.Errorf("%+v: what was asked for since is not released", c.stop)
 		}
-		if got := d.gate.Admit(ann, noon, noon).Holds.Has(d.purpose("consent")); got != c.admits {
+		if got := d.gate.Admit(ann, noon, Where{}, noon).Holds.Has(d.purpose("consent")); got != c.admits {
 			t.Errorf("%+v: admits %v", c.stop, got)
 		}
-		if d.gate.Why(ann, noon)[d.purpose("consent")] != c.asked {
-			t.Errorf("%+v: Why says %v", c.stop, d.gate.Why(ann, noon))
+		if d.gate.Why(ann, Where{}, noon)[d.purpose("consent")] != c.asked {
+			t.Errorf("%+v: Why says %v", c.stop, d.gate.Why(ann, Where{}, noon))
 		}
 		if hides := c.stop.Kind == StopAttribute; d.gate.Hides(field.ID) != hides || asked == Allowed && g.Hides(field.ID) != hides {
 			t.Errorf("%+v: hides %v", c.stop, d.gate.Hides(field.ID))

@@ -257,7 +257,7 @@ func (m *machine) wait(t *rapid.T) {
 
 func (m *machine) askFor(t *rapid.T) {
 	who, p := m.person(t), rapid.IntRange(0, len(m.declaration.Purposes)-1).Draw(t, "purpose")
-	grant, reason := m.gate.Ask(who, declare.PurposeIndex(p), m.now)
+	grant, reason := m.gate.Ask(who, declare.PurposeIndex(p), Where{}, m.now)
 	if want := m.model.allows(who, p, m.now); (reason == Allowed) != want || grant.Valid() != want {
 		t.Fatalf("%s: the gate says %v, the model %v", m.declaration.Purposes[p].ID, reason, want)
 	}
@@ -296,11 +296,11 @@ func (m *machine) admit(t *rapid.T) {
 	who := m.person(t)
 	ago := rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Hour, 24 * time.Hour, 50 * 24 * time.Hour}).Draw(t, "ago")
 	moment := m.now.Add(-ago)
-	a := m.gate.Admit(who, moment, m.now)
+	a := m.gate.Admit(who, moment, Where{}, m.now)
 	if a.Sequence != m.model.newest[who] {
 		t.Fatalf("stamped with %d, want %d", a.Sequence, m.model.newest[who])
 	}
-	for p, r := range m.gate.Why(who, m.now) {
+	for p, r := range m.gate.Why(who, Where{}, m.now) {
 		// What must be asked again waits: nothing of it is dropped.
 		if waits := r == DeniedNoticeChanged || r == DeniedUnknownNotice; waits && !m.gate.Still(who, declare.Set(0).With(declare.PurposeIndex(p)), a.Sequence, m.now).Has(declare.PurposeIndex(p)) {
 			t.Fatalf("%s: what was kept is dropped although the person is only to be asked again", m.declaration.Purposes[p].ID)
@@ -329,7 +329,7 @@ func (m *machine) forget(t *rapid.T) {
 
 func (m *machine) check(t *rapid.T) {
 	for _, who := range m.people {
-		why, holding := m.gate.Why(who, m.now), m.book.Holding(who, m.now)
+		why, holding := m.gate.Why(who, Where{}, m.now), m.book.Holding(who, m.now)
 		for p := range m.declaration.Purposes {
 			want := m.model.allows(who, p, m.now)
 			if (why[p] == Allowed) != want || holding.Has(declare.PurposeIndex(p)) != want {
@@ -374,8 +374,8 @@ func TestPeopleAgainstMap(t *testing.T) {
 					t.Fatalf("%d people, want %d", s.people, len(want))
 				}
 				for who, n := range want {
-					p, version := s.present(&who, 1)
-					if place := s.find(&who); place == 0 || version != n || p.Last != n || s.choices(place)[1] != p {
+					place := s.find(&who)
+					if place == 0 || s.head(place).version != n || s.present(place, 1).Last != n || s.choices(place)[1] != s.present(place, 1) {
 						t.Fatalf("%v is lost", who)
 					}
 				}

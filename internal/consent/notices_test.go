@@ -20,7 +20,7 @@ func TestNoticeDecides(t *testing.T) {
 		if grant, r := d.ask("consent", noon.Add(time.Hour)); r != want || grant.Valid() != (want == Allowed) {
 			t.Errorf("%q: %v, want %v", notice, r, want)
 		}
-		if a := d.gate.Admit(ann, noon.Add(time.Hour), noon.Add(time.Hour)); a.Holds.Has(d.purpose("consent")) != (want == Allowed) {
+		if a := d.gate.Admit(ann, noon.Add(time.Hour), Where{}, noon.Add(time.Hour)); a.Holds.Has(d.purpose("consent")) != (want == Allowed) {
 			t.Errorf("%q: admitted %v", notice, want != Allowed)
 		}
 		for _, id := range everyPurpose {
@@ -53,19 +53,19 @@ func TestAskedAgain(t *testing.T) {
 	if r != Allowed || !grant.Covers(d.all, 0xffff, 1, noon.UnixMilli()) {
 		t.Fatalf("what was kept is not covered again: %v", r)
 	}
-	if d.gate.Admit(ann, now.Add(-time.Minute), now).Holds.Has(p) {
+	if d.gate.Admit(ann, now.Add(-time.Minute), Where{}, now).Holds.Has(p) {
 		t.Error("what happened before the person was asked again is admitted")
 	}
-	if !d.gate.Admit(ann, now, now).Holds.Has(p) {
+	if !d.gate.Admit(ann, now, Where{}, now).Holds.Has(p) {
 		t.Error("what happens now is not admitted")
 	}
 	// Somebody who is not the person ends it, and the person takes that back.
 	d.book.Apply(Record{Token: ann, Sequence: 3, Accepted: now.Add(time.Hour), Choices: []Choice{{Purpose: "consent", State: Withdrawn, At: now.Add(time.Hour), Proof: "unproven"}}})
 	d.read(4, "now", now.Add(2*time.Hour))
-	if d.gate.Admit(ann, now.Add(-time.Minute), now.Add(2*time.Hour)).Holds.Has(p) {
+	if d.gate.Admit(ann, now.Add(-time.Minute), Where{}, now.Add(2*time.Hour)).Holds.Has(p) {
 		t.Error("a suspension lets in what happened before the person was asked again")
 	}
-	if !d.gate.Admit(ann, now.Add(2*time.Hour), now.Add(2*time.Hour)).Holds.Has(p) {
+	if !d.gate.Admit(ann, now.Add(2*time.Hour), Where{}, now.Add(2*time.Hour)).Holds.Has(p) {
 		t.Error("what happens after a suspension is not admitted")
 	}
 }

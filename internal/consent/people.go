@@ -45,6 +45,7 @@ type head struct {
 	token    identity.Token
 	sequence uint64 // of the newest record applied
 	version  uint64 // another one with every change of what is in force; its first bit tells who is linked
+	status
 }
 
 func tagOf(t *identity.Token) uint32 {
@@ -91,13 +92,9 @@ func (s *shard) choices(place uint32) []Present {
 	return s.presents[(place-1)/chunkPeople][from : from+s.stride : from+s.stride]
 }
 
-// present returns one of a person's presents, and none of a person who is not
-// in the shard.
-func (s *shard) present(t *identity.Token, p declare.PurposeIndex) (out Present, version uint64) {
-	if place := s.find(t); place != 0 {
-		return s.presents[(place-1)/chunkPeople][int((place-1)%chunkPeople)*s.stride+int(p)], s.head(place).version
-	}
-	return out, 0
+// present returns one of the presents of the person at a place.
+func (s *shard) present(place uint32, p declare.PurposeIndex) Present {
+	return s.presents[(place-1)/chunkPeople][int((place-1)%chunkPeople)*s.stride+int(p)]
 }
 
 // person returns where a person's choices are, making the place if need be.

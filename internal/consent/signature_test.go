@@ -154,7 +154,7 @@ func FuzzSignature(f *testing.F) {
 // TestASignedPurposeNeedsASignature: what came without one is not there.
 func TestASignedPurposeNeedsASignature(t *testing.T) {
 	d := declaration(t, "  signed: {basis: consent, text: x, signed: required}\n")
-	book := NewBook(d, AnyNotice)
+	book := NewBook(d, AnyNotice, NoLaw)
 	gate := NewGate(d, book)
 	gate.Open()
 	say := func(sequence uint64, s State, signature *Signature) {
@@ -169,7 +169,7 @@ func TestASignedPurposeNeedsASignature(t *testing.T) {
 		{Withdrawn, nil, DeniedWithdrawn}, {Given, nil, DeniedWithdrawn}, {Given, &Signature{}, Allowed},
 	} {
 		say(uint64(i+1), step.state, step.signature)
-		if _, got := gate.Ask(ann, 0, noon.Add(time.Second)); got != step.want {
+		if _, got := gate.Ask(ann, 0, Where{}, noon.Add(time.Second)); got != step.want {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)
 		}
 	}

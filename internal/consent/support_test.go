@@ -77,7 +77,7 @@ func newDeskWith(tb testing.TB, notices Notices) *desk {
 	d := declaration(tb, everyBasis)
 	all, _ := d.Attribute("all")
 	some, _ := d.Attribute("some")
-	book := NewBook(d, notices)
+	book := NewBook(d, notices, NoLaw)
 	gate := NewGate(d, book)
 	gate.Open()
 	return &desk{declaration: d, book: book, gate: gate, all: all.Class, some: some.Class}
@@ -99,5 +99,5 @@ func (d *desk) say(sequence uint64, id declare.PurposeID, s State, at time.Time)
 
 // ask asks for Ann.
 func (d *desk) ask(id declare.PurposeID, now time.Time) (Grant, Reason) {
-	return d.gate.Ask(ann, d.purpose(id), now)
+	return d.gate.Ask(ann, d.purpose(id), Where{}, now)
 }

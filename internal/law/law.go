@@ -61,3 +61,15 @@ type Table struct {
 
 // Limit returns what the rules make of some uses.
 func (t *Table) Limit(uses declare.Uses) Limit { panic("not yet") }
+
+// Code is all rules.
+type Code struct{}
+
+// On returns the rules in force at a time.
+func (c *Code) On(t time.Time) *Table { panic("not yet") }
+
+// Regimes returns the regimes of a place.
+func (c *Code) Regimes(p Place) Regimes { panic("not yet") }
+
+// All returns all regimes.
+func (c *Code) All() Regimes { panic("not yet") }

@@ -205,7 +205,7 @@ func TestMaterialChanges(t *testing.T) {
 		{"another purpose of a field", []string{"purposes: [orders, newsletter]", "purposes: [orders, newsletter, personalization]"}, []string{"personalization"}},
 		{"a purpose less of a field", []string{field, strings.Replace(field, "personalization, ", "", 1)}, nil},
 		{"sensitive", []string{field, strings.Replace(field, "        retention", "        sensitivity: special\n        retention", 1)}, []string{"model_training", "personalization"}},
-		{"another basis", []string{"basis: consent\n    title: Newsletter", "basis: opt_out\n    title: Newsletter"}, []string{"newsletter"}},
+		{"another basis", []string{"basis: consent\n    use: [direct_marketing]\n    title: Newsletter", "basis: opt_out\n    title: Newsletter"}, []string{"newsletter"}},
 		{"asked again later", []string{"valid: 24 months\n    title: Products", "valid: 36 months\n    title: Products"}, []string{"personalization"}},
 		{"asked again sooner", []string{"valid: 24 months\n    title: Products", "valid: 12 months\n    title: Products"}, nil},
 		{"never asked again", []string{"    valid: 24 months\n    title: Products", "    title: Products"}, []string{"personalization"}},

@@ -65,7 +65,7 @@ func parse(tb testing.TB, text string) *declare.Declaration {
 // grants asks for every purpose for Ann, who consented at noon with sequence 5.
 func grants(tb testing.TB, d *declare.Declaration) map[declare.PurposeID]consent.Grant {
 	tb.Helper()
-	book := consent.NewBook(d, consent.AnyNotice)
+	book := consent.NewBook(d, consent.AnyNotice, consent.NoLaw)
 	r := consent.Record{Token: ann, Sequence: 5, Accepted: noon}
 	for i := range d.Purposes {
 		r.Choices = append(r.Choices, consent.Choice{Purpose: d.Purposes[i].ID, State: consent.Given, At: noon})
@@ -75,7 +75,7 @@ func grants(tb testing.TB, d *declare.Declaration) map[declare.PurposeID]consent
 	gate.Open()
 	out := map[declare.PurposeID]consent.Grant{}
 	for i := range d.Purposes {
-		g, reason := gate.Ask(ann, declare.PurposeIndex(i), noon)
+		g, reason := gate.Ask(ann, declare.PurposeIndex(i), consent.Where{}, noon)
 		if reason != consent.Allowed {
 			tb.Fatal(reason)
 		}
@@ -454,12 +454,12 @@ func TestMerge(t *testing.T) {
 // A stopped attribute is not shown.
 func TestCutStopped(t *testing.T) {
 	d := parse(t, shop)
-	book := consent.NewBook(d, consent.AnyNotice)
+	book := consent.NewBook(d, consent.AnyNotice, consent.NoLaw)
 	gate := consent.NewGate(d, book)
 	gate.Open()
 	book.Apply(consent.Record{Token: consent.StopsToken, Sequence: 1, Stop: &consent.Stop{Kind: consent.StopAttribute, Name: "country"}})
 	orders, _ := d.Purpose("orders")
-	g, _ := gate.Ask(ann, orders, noon)
+	g, _ := gate.Ask(ann, orders, consent.Where{}, noon)
 	country := field(t, d, "", "country")
 	p := Part{Traits: []Trait{{Field: country.ID, At: 1, Value: text("DE"), Stamp: Stamp{Mask: 0xffff}}}}
 	if v := Cut(d, g, []Shelf{{Class: country.Class, Part: &p}}); v.Traits() != 0 {

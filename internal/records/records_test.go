@@ -48,7 +48,7 @@ func anna() Subject {
 
 func written(t testing.TB, d *declare.Declaration, s Subject, now time.Time) []byte {
 	t.Helper()
-	b, err := Write(d, s, consent.NewBook(d, consent.AnyNotice).Fold(s.Records), now)
+	b, err := Write(d, s, consent.NewBook(d, consent.AnyNotice, consent.NoLaw).Fold(s.Records), now)
 	if err != nil {
 		t.Fatal(err)
 	}

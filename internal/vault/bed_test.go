@@ -70,7 +70,7 @@ func newBed(t testing.TB) *bed {
 	}
 	b := &bed{t: t, dir: t.TempDir(), d: d}
 	b.time.Store(start.UnixMilli())
-	b.book = consent.NewBook(d, consent.AnyNotice)
+	b.book = consent.NewBook(d, consent.AnyNotice, consent.NoLaw)
 	b.gate = consent.NewGate(d, b.book)
 	b.gate.Open()
 	if b.keys, err = OpenKeys(filepath.Join(b.dir, "keys"), d); err != nil {
@@ -132,7 +132,7 @@ func (b *bed) choose(token identity.Token, purpose declare.PurposeID, state cons
 func (b *bed) withdraw(token identity.Token, purpose declare.PurposeID) {
 	b.t.Helper()
 	b.choose(token, purpose, consent.Withdrawn)
-	holds := b.gate.Admit(token, b.now(), b.now()).Holds
+	holds := b.gate.Admit(token, b.now(), consent.Where{}, b.now()).Holds
 	for i := range b.d.Classes {
 		c := &b.d.Classes[i]
 		if c.Purposes == 0 || c.Purposes&holds != 0 {
@@ -168,7 +168,7 @@ func (b *bed) records(token identity.Token, name string, at time.Time, fields ..
 
 func (b *bed) recordsOf(id event.ID, token identity.Token, name string, at time.Time, fields ...fieldValue) []event.Record {
 	b.t.Helper()
-	admitted := b.gate.Admit(token, at, b.now())
+	admitted := b.gate.Admit(token, at, consent.Where{}, b.now())
 	pieces := map[*declare.Class]*event.Piece{}
 	var order []*declare.Class
 	for _, f := range fields {
@@ -243,7 +243,7 @@ func frame(stream int, seq uint64, records ...[]event.Record) event.Frame {
 // where the gate denies.
 func (b *bed) view(v *Vault, token identity.Token, purpose declare.PurposeID) []string {
 	b.t.Helper()
-	g, reason := b.gate.Ask(token, b.purpose(purpose), b.now())
+	g, reason := b.gate.Ask(token, b.purpose(purpose), consent.Where{}, b.now())
 	if reason != consent.Allowed {
 		return []string{"denied"}
 	}
@@ -269,7 +269,7 @@ func describe(view profile.View) []string {
 // items returns the items of a view, sorted.
 func (b *bed) items(v *Vault, token identity.Token, purpose declare.PurposeID) []string {
 	b.t.Helper()
-	g, reason := b.gate.Ask(token, b.purpose(purpose), b.now())
+	g, reason := b.gate.Ask(token, b.purpose(purpose), consent.Where{}, b.now())
 	if reason != consent.Allowed {
 		return []string{"denied"}
 	}

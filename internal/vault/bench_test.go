@@ -198,7 +198,7 @@ func benchView(b *testing.B, bed *bed, tokens []identity.Token, purpose declare.
 	n, total := 0, 0
 	before := cpu(b)
 	for b.Loop() {
-		g, reason := bed.gate.Ask(tokens[n%len(tokens)], purpose, bed.now())
+		g, reason := bed.gate.Ask(tokens[n%len(tokens)], purpose, consent.Where{}, bed.now())
 		if reason != consent.Allowed {
 			b.Fatal(reason)
 		}

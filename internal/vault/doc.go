@@ -17,7 +17,7 @@
 //	v, err := vault.Open(filepath.Join(data, "state"), d, keys, gate, now)
 //	go log.Follow(ctx, v.Applied(), v.Apply)
 //	…
-//	grant, reason := gate.Ask(token, purpose, now())
+//	grant, reason := gate.Ask(token, purpose, consent.Where{}, now())
 //	if reason == consent.Allowed {
 //		view, err := v.View(ctx, grant) // cut to the grant, and to nothing else
 //	}

@@ -120,7 +120,7 @@ func (m *model) check(t *rapid.T, v *Vault, when string) {
 	for i, token := range m.people {
 		for _, p := range modelPurposes {
 			want := m.want(token, p)
-			if _, reason := m.bed.gate.Ask(token, m.bed.purpose(p), m.bed.now()); reason != consent.Allowed {
+			if _, reason := m.bed.gate.Ask(token, m.bed.purpose(p), consent.Where{}, m.bed.now()); reason != consent.Allowed {
 				want = []string{"denied"}
 			}
 			if got := m.bed.view(v, token, p); !slices.Equal(got, want) {

@@ -91,7 +91,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				default:
 				}
 				for s := range streams {
-					if g, reason := b.gate.Ask(people[s], b.purpose("personalization"), b.now()); reason == consent.Allowed {
+					if g, reason := b.gate.Ask(people[s], b.purpose("personalization"), consent.Where{}, b.now()); reason == consent.Allowed {
 						if _, err := b.vault.View(t.Context(), g); err != nil && !errors.Is(err, ErrNoGrant) {
 							t.Error(err)
 						}
@@ -141,7 +141,7 @@ func TestBuffersAreWiped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer it.Close()
-	g, _ := b.gate.Ask(ann, b.purpose("personalization"), b.now())
+	g, _ := b.gate.Ask(ann, b.purpose("personalization"), consent.Where{}, b.now())
 	r := &reader{}
 	if _, err := b.vault.read(r, it, g, b.now()); !errors.Is(err, errDamaged) {
 		t.Fatal(err)

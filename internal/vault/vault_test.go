@@ -48,10 +48,10 @@ func TestOnlyAgainstAGrant(t *testing.T) {
 	if view, err := b.vault.View(ctx, consent.Grant{}); !errors.Is(err, ErrNoGrant) || view.Personal() {
 		t.Errorf("the zero grant: %v, %v", view, err)
 	}
-	g, _ := b.gate.Ask(ann, b.purpose("personalization"), b.now())
+	g, _ := b.gate.Ask(ann, b.purpose("personalization"), consent.Where{}, b.now())
 	other := consent.NewGate(b.d, b.book)
 	other.Open()
-	foreign, _ := other.Ask(ann, b.purpose("personalization"), b.now())
+	foreign, _ := other.Ask(ann, b.purpose("personalization"), consent.Where{}, b.now())
 	if _, err := b.vault.View(ctx, foreign); !errors.Is(err, ErrNoGrant) {
 		t.Errorf("another gate's grant: %v", err)
 	}
@@ -59,14 +59,14 @@ func TestOnlyAgainstAGrant(t *testing.T) {
 	if view, err := b.vault.View(ctx, g); !errors.Is(err, ErrNoGrant) || view.Personal() {
 		t.Errorf("a grant at its end: %v, %v", view, err)
 	}
-	g, _ = b.gate.Ask(ann, b.purpose("personalization"), b.now())
+	g, _ = b.gate.Ask(ann, b.purpose("personalization"), consent.Where{}, b.now())
 	b.choose(ann, "personalization", consent.Withdrawn)
 	if _, err := b.vault.View(ctx, g); !errors.Is(err, ErrNoGrant) {
 		t.Errorf("a grant whose choice is withdrawn: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	g, _ = b.gate.Ask(ann, b.purpose("orders"), b.now())
+	g, _ = b.gate.Ask(ann, b.purpose("orders"), consent.Where{}, b.now())
 	if _, err := b.vault.View(cancelled, g); !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller who left: %v", err)
 	}
@@ -296,14 +296,14 @@ func TestHighWater(t *testing.T) {
 	if hw := b.vault.HighWater(); !hw.Equal(high) {
 		t.Errorf("high water %v, not %v", hw, high)
 	}
-	g, reason := b.gate.Ask(ann, b.purpose("personalization"), b.now())
+	g, reason := b.gate.Ask(ann, b.purpose("personalization"), consent.Where{}, b.now())
 	if reason != consent.Allowed {
 		t.Fatal(reason)
 	}
 	if _, err := b.vault.View(t.Context(), g); !errors.Is(err, ErrNoGrant) {
 		t.Errorf("a grant of the past: %v", err)
 	}
-	g, _ = b.gate.Ask(ann, b.purpose("personalization"), b.vault.HighWater())
+	g, _ = b.gate.Ask(ann, b.purpose("personalization"), consent.Where{}, b.vault.HighWater())
 	view, err := b.vault.View(t.Context(), g)
 	if err != nil {
 		t.Fatal(err)
@@ -425,7 +425,7 @@ func TestVaultClosed(t *testing.T) {
 	ann := b.person(1)
 	records := b.ordered(ann, "cap")
 	b.apply(b.vault, frame(0, 1, records))
-	g, _ := b.gate.Ask(ann, b.purpose("orders"), b.now())
+	g, _ := b.gate.Ask(ann, b.purpose("orders"), consent.Where{}, b.now())
 	if err := b.vault.Close(); err != nil {
 		t.Fatal(err)
 	}

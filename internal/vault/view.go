@@ -197,7 +197,7 @@ func (v *Vault) Each(ctx context.Context, purpose declare.PurposeIndex, fn func(
 		}
 		for _, view := range views {
 			if v.gate.Release(view.Grant(), v.clock()) != consent.Allowed {
-				g, reason := v.gate.Ask(view.Grant().Token(), purpose, v.clock())
+				g, reason := v.gate.Ask(view.Grant().Token(), purpose, consent.Where{}, v.clock())
 				if reason != consent.Allowed {
 					continue
 				}
@@ -241,7 +241,7 @@ func (v *Vault) chunk(ctx context.Context, purpose declare.PurposeIndex, next id
 			return nil, next, false, errDamaged
 		}
 		now := v.clock()
-		if g, reason := v.gate.Ask(ref.token, purpose, now); reason == consent.Allowed {
+		if g, reason := v.gate.Ask(ref.token, purpose, consent.Where{}, now); reason == consent.Allowed {
 			view, err := v.read(r, it, g, now)
 			if err != nil {
 				return nil, next, false, err

@@ -132,6 +132,9 @@ var reasons = map[string][2]string{
 	consent.DeniedUnknownNotice.Code():  {"nobody can say what you agreed to, so you must be asked again", "nobody can say what they agreed to, so they must be asked again"},
 	consent.DeniedStopped.Code():        both("whoever runs this server stopped it for everyone"),
 	consent.DeniedUnsigned.Code():       {"your consent came without your own signature, which this purpose needs", "their consent came without their own signature, which this purpose needs"},
+	consent.DeniedLaw.Code():            {"the law where you are forbids it", "the law where they are forbids it"},
+	consent.DeniedLawConsent.Code():     {"the law where you are asks for your consent, and you gave none", "the law where they are asks for their consent, and they gave none"},
+	consent.DeniedSignal.Code():         {"your browser or device says no for you", "their browser or device says no for them"},
 	consent.DeniedGuardian.Code():       {"you are known as a child, and no guardian has consented", "they are known as a child, and no guardian has consented"},
 }
 

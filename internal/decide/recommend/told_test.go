@@ -35,7 +35,7 @@ func viewOf(t testing.TB, purpose declare.PurposeID, tellings ...telling) profil
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := consent.NewBook(d, consent.AnyNotice)
+	book := consent.NewBook(d, consent.AnyNotice, consent.NoLaw)
 	gate := consent.NewGate(d, book)
 	gate.Open()
 	r := consent.Record{Controller: d.Controller(), Token: identity.Token{1}, Sequence: 1, Accepted: now}
@@ -44,7 +44,7 @@ func viewOf(t testing.TB, purpose declare.PurposeID, tellings ...telling) profil
 	}
 	book.Apply(r)
 	p, _ := d.Purpose(purpose)
-	grant, reason := gate.Ask(r.Token, p, now)
+	grant, reason := gate.Ask(r.Token, p, consent.Where{}, now)
 	if reason != consent.Allowed {
 		t.Fatalf("the gate refused: %s", reason)
 	}

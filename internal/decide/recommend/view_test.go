@@ -38,7 +38,7 @@ func granted(t testing.TB, items ...Interaction) profile.View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := consent.NewBook(d, consent.AnyNotice)
+	book := consent.NewBook(d, consent.AnyNotice, consent.NoLaw)
 	gate := consent.NewGate(d, book)
 	gate.Open()
 	token := identity.Token{1, 2, 3}
@@ -47,7 +47,7 @@ func granted(t testing.TB, items ...Interaction) profile.View {
 		Choices: []consent.Choice{{Purpose: "personalization", State: consent.Given, At: now.AddDate(-1, 0, 0), Method: "test"}},
 	})
 	purpose, _ := d.Purpose("personalization")
-	grant, reason := gate.Ask(token, purpose, now)
+	grant, reason := gate.Ask(token, purpose, consent.Where{}, now)
 	if reason != consent.Allowed {
 		t.Fatalf("the gate refused: %s", reason)
 	}

@@ -18,7 +18,7 @@ func (t *try) view(ctx context.Context, grant consent.Grant) (profile.View, []co
 	}
 	var others []consent.Grant
 	for _, visitor := range r.Gate.Visitors(grant) {
-		g, reason := r.Gate.Ask(visitor, t.purpose, r.Now())
+		g, reason := r.Gate.Ask(visitor, t.purpose, consent.Where{}, r.Now())
 		if reason != consent.Allowed {
 			continue
 		}

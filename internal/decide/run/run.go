@@ -238,7 +238,7 @@ func (t *try) permission() (consent.Grant, consent.Reason) {
 	case !t.personal:
 		return consent.Grant{}, t.changed
 	}
-	return t.runner.Gate.Ask(t.who.Token, t.purpose, t.runner.Now())
+	return t.runner.Gate.Ask(t.who.Token, t.purpose, consent.Where{}, t.runner.Now())
 }
 
 // kept reports whether there is a proven person to keep a receipt for.

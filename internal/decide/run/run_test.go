@@ -114,7 +114,7 @@ func newHouse(t *testing.T, receipt string) *house {
 	log, err := eventlog.Open(t.Context(), eventlog.Options{Dir: dir + "/log"})
 	must(t, err)
 	h.log = &slowLog{Log: log}
-	book := consent.NewBook(d, consent.AnyNotice)
+	book := consent.NewBook(d, consent.AnyNotice, consent.NoLaw)
 	h.gate, h.book, h.keys = consent.NewGate(d, book), book, keys
 	state, err := vault.Open(dir+"/state", d, keys, h.gate, time.Now)
 	must(t, err)
