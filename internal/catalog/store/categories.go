@@ -1,0 +1,44 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"accord/internal/catalog"
+)
+
+// categories counts the products of each category, and of each that it lies in,
+// sorted by name.
+func categories(products []catalog.Product) []catalog.Category {
+	counts := map[string]int{}
+	for i := range products {
+		for name := products[i].Category; name != ""; {
+			counts[name]++
+			name = name[:max(0, strings.LastIndex(name, catalog.Below))]
+		}
+	}
+	all := make([]catalog.Category, 0, len(counts))
+	for name, n := range counts {
+		all = append(all, catalog.Category{Name: name, Items: n})
+	}
+	slices.SortFunc(all, func(a, b catalog.Category) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Categories returns at most limit categories of which a name in the path begins
+// with prefix, in any case of letters, sorted, and whether there are more.
+func (s *Store) Categories(prefix string, limit int) (found []catalog.Category, more bool) {
+	prefix = strings.ToLower(strings.TrimSpace(prefix))
+	for _, c := range s.index.Load().categories() {
+		name := strings.ToLower(c.Name)
+		if !strings.HasPrefix(name, prefix) && !strings.Contains(name, catalog.Below+prefix) {
+			continue
+		}
+		if len(found) >= limit {
+			return found, true
+		}
+		found = append(found, c)
+	}
+	return found, false
+}
