@@ -25,8 +25,9 @@ func (s *server) registerHeld(api huma.API) {
 }
 
 type heldInput struct {
-	getConsentInput
-	Language string `query:"language" maxLength:"35" doc:"BCP 47; where there is no notice in it, the declaration's own language answers" example:"ru"`
+	UserID      string `query:"user_id" maxLength:"512" doc:"The shop's id of a customer"`
+	AnonymousID string `query:"anonymous_id" maxLength:"512" doc:"The id of a visitor who is not known"`
+	Language    string `query:"language" maxLength:"35" doc:"BCP 47; where there is no notice in it, the declaration's own language answers" example:"ru"`
 }
 
 type heldOutput struct{ Body heldBody }
@@ -39,7 +40,7 @@ type heldBody struct {
 	Choices     heldCount        `json:"choices" doc:"Records of what the person chose"`
 	Receipts    heldCount        `json:"receipts" doc:"Receipts of answers that were made for the person"`
 	Records     string           `json:"records" doc:"How long choices and receipts are kept"`
-	Complete    bool             `json:"complete" doc:"Whether all was counted; false where there is more than one answer takes, and the counts are the least"`
+	Complete    bool             `json:"complete" doc:"Whether all was counted; false where there is more than one answer takes, or something is damaged: the counts are then the least"`
 }
 
 // heldCount is how much of something there is. The times are absent where there is
@@ -51,9 +52,11 @@ type heldCount struct {
 }
 
 type heldData struct {
-	Text    string `json:"text" doc:"What it is, as the notice says it"`
-	Special bool   `json:"special,omitzero" doc:"Of a special category (GDPR Art. 9)"`
-	heldCount
+	Text     string        `json:"text" doc:"What it is, as the notice says it"`
+	Special  bool          `json:"special,omitzero" doc:"Of a special category (GDPR Art. 9)"`
+	Count    int           `json:"count" doc:"How many values"`
+	Since    *time.Time    `json:"since,omitempty" doc:"When the oldest of them was taken in"`
+	Until    *time.Time    `json:"until,omitempty" doc:"When the last of them is destroyed, if nobody chooses anew"`
 	InUse    bool          `json:"in_use" doc:"Whether anything may use it now; else it waits, as after an end that nobody proved, or has only its time to run"`
 	Purposes []heldPurpose `json:"purposes" doc:"What it is kept for"`
 }
@@ -73,7 +76,7 @@ type heldIdentifier struct {
 
 func (s *server) getHeld(ctx context.Context, in *heldInput) (*heldOutput, error) {
 	x := of(ctx)
-	id, t, known, err := s.reader(x, &in.getConsentInput)
+	id, t, known, err := s.reader(x, person{UserID: in.UserID, AnonymousID: in.AnonymousID})
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +181,8 @@ func heldDataOf(values []held.Values, told *notice.Notice, words *notice.Words) 
 	})
 	out := []heldData{}
 	for _, l := range lines {
-		d := heldData{Text: l.text, Special: l.special, heldCount: countOf(kept[l]), InUse: l.using != 0, Purposes: []heldPurpose{}}
+		n := countOf(kept[l])
+		d := heldData{Text: l.text, Special: l.special, Count: n.Count, Since: n.Since, Until: n.Until, InUse: l.using != 0, Purposes: []heldPurpose{}}
 		for i := range told.Purposes { // in the order of the declaration
 			if p := declare.PurposeIndex(i); l.serves.Has(p) {
 				d.Purposes = append(d.Purposes, heldPurpose{told.Purposes[i].ID, told.Purposes[i].Title, l.using.Has(p)})

@@ -99,7 +99,7 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 
 // chosen returns who is asked about and all that they chose, to the person alone.
 func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.Identifier, t identity.Token, records []consent.Record, err error) {
-	id, t, known, err := s.reader(of(ctx), in)
+	id, t, known, err := s.reader(of(ctx), person{UserID: in.UserID, AnonymousID: in.AnonymousID})
 	if err != nil || !known {
 		return id, t, nil, err
 	}
@@ -111,8 +111,8 @@ func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.I
 
 // reader returns who is asked about, if it is the person who asks, and not too
 // often.
-func (s *server) reader(x *exchange, in *getConsentInput) (id identity.Identifier, t identity.Token, known bool, err error) {
-	if id, err = s.identifier(person{UserID: in.UserID, AnonymousID: in.AnonymousID}, "query"); err != nil {
+func (s *server) reader(x *exchange, p person) (id identity.Identifier, t identity.Token, known bool, err error) {
+	if id, err = s.identifier(p, "query"); err != nil {
 		return id, t, false, err
 	}
 	if x.speaker.Proves(id) == identity.Unproven {

@@ -15,7 +15,8 @@
 //	report, err := r.Read(ctx, token, visitor)
 //
 // A read is bounded: the newest [MaxFrames] frames and [MaxBytes] bytes, a few
-// people at a time. A person of whom there is more gets a report that says so.
+// people at a time. A person of whom there is more, or something that is damaged,
+// gets a report that says so.
 //
 // Promises kept here: 7, of access the part that shows what there is.
 //
@@ -106,7 +107,8 @@ type Report struct {
 	// Undeclared are values of which the declaration no longer says anything: nothing
 	// uses them until they are destroyed.
 	Undeclared Kept
-	// Partial means that there is more than a read takes: the counts are the least.
+	// Partial means that there is more than a read takes, or something that is
+	// damaged: the counts are the least.
 	Partial bool
 }
 
@@ -120,11 +122,14 @@ type Reader struct {
 	keys        Opener
 	now         func() time.Time
 	places      chan struct{} // one for each read that runs
+
+	frames, bytes int // the bounds of a read
 }
 
 // New returns a Reader.
 func New(d *declare.Declaration, gate *consent.Gate, book *consent.Book, index Index, log Log, keys Opener, now func() time.Time) *Reader {
-	return &Reader{declaration: d, gate: gate, book: book, index: index, log: log, keys: keys, now: now, places: make(chan struct{}, readers)}
+	return &Reader{declaration: d, gate: gate, book: book, index: index, log: log, keys: keys, now: now,
+		places: make(chan struct{}, readers), frames: MaxFrames, bytes: MaxBytes}
 }
 
 // Read reports what is held under the tokens of one person, as far as the index
@@ -136,7 +141,7 @@ func (r *Reader) Read(ctx context.Context, people ...identity.Token) (Report, er
 	case <-ctx.Done():
 		return Report{}, ctx.Err()
 	}
-	w := walk{reader: r, values: map[group]*Values{}, frames: MaxFrames, bytes: MaxBytes, now: r.now()}
+	w := walk{reader: r, values: map[group]*Values{}, frames: r.frames, bytes: r.bytes, now: r.now()}
 	for _, t := range people {
 		if err := w.person(ctx, t); err != nil {
 			return Report{}, fmt.Errorf("reading what is held: %w", err)
@@ -201,7 +206,10 @@ func (w *walk) person(ctx context.Context, t identity.Token) error {
 			if frame.Records[j].Token != t {
 				continue
 			}
-			if err := w.record(&frame.Records[j]); err != nil {
+			switch err := w.record(&frame.Records[j]); {
+			case errors.Is(err, vault.ErrTampered), errors.Is(err, event.ErrCorrupt):
+				w.report.Partial = true // it is damaged, and keeps nobody from seeing the rest
+			case err != nil:
 				return err
 			}
 		}
