@@ -87,8 +87,8 @@ type Catalog interface {
 	Get(id string) (catalog.Product, bool)
 	// Find returns at most limit products whose id or title begins with prefix.
 	Find(prefix string, limit int) []catalog.Product
-	// Categories returns at most limit categories of which a name in the path begins
-	// with prefix, and whether there are more.
+	// Categories returns at most limit categories of which a word begins with prefix,
+	// and whether there are more.
 	Categories(prefix string, limit int) (found []catalog.Category, more bool)
 	// Put adds products or puts them in the place of others, durably.
 	Put(products []catalog.Product) error

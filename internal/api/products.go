@@ -50,7 +50,7 @@ func (s *server) registerCatalog(api huma.API) {
 	}, withKey), s.findProducts)
 	huma.Register(api, s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/categories", OperationID: "find-categories", Tags: []string{"catalogue"},
-		Summary:     "Categories by the beginning of a name in their path",
+		Summary:     "Categories by the beginning of a word of their name",
 		Description: "What a person can tell that they like or would rather not see. It is about nobody, so a browser may keep it for a minute.",
 		Errors:      []int{401, 403},
 	}, withKey), s.findCategories)
@@ -96,7 +96,7 @@ func (s *server) findProducts(_ context.Context, in *findProductsInput) (*struct
 }
 
 type findCategoriesInput struct {
-	Prefix string `query:"prefix" maxLength:"300" doc:"How a name in the path begins; empty for any"`
+	Prefix string `query:"prefix" maxLength:"300" doc:"How a word of the name begins; empty for any"`
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"500" doc:"How many at most"`
 }
 

@@ -228,7 +228,7 @@ func withdraw(v visit) {
 	// What came in a moment ago is held, and is there in words.
 	const held = `document.querySelector('[data-part="held"]').innerText`
 	v.until(held + `.includes("A product that you looked at")`)
-	for _, words := range []string{"How many: 2. Since ", "Gone by ", "For: Better suggestions for all, Products that suit you", "What you chose", "A random number that your browser"} {
+	for _, words := range []string{"Kept: 2. Since ", "Gone by ", "For: Better suggestions for all, Products that suit you", "What you chose", "A random number that your browser"} {
 		v.until(held + `.includes("` + words + `")`)
 	}
 	v.picture("me")
@@ -314,17 +314,18 @@ func telling(v visit) {
 	v.touch(`document.querySelector("[data-me]")`)
 	const field, told, fault = "#category", `document.querySelector('[data-part="told"]').innerText`, `document.querySelector("[data-fault]").textContent`
 	v.until(`location.pathname === "/me" && document.querySelector("[data-tell]")?.checkVisibility()`)
-	v.do(chromedp.Focus(field), chromedp.SendKeys(field, "te"))
-	v.until(`[...document.querySelectorAll("#categories option")].some((o) => o.value === "Tea") && ![...document.querySelectorAll("#categories option")].some((o) => o.value === "Coffee")`)
-	v.do(chromedp.SendKeys(field, "a\r"))
-	v.until(told + `.includes("You like: Tea") && document.activeElement.id === "category"`)
+	v.do(chromedp.Focus(field), chromedp.SendKeys(field, "Tea"))
+	v.until(`[...document.querySelectorAll("#categories option")].some((o) => o.value === "Black tea") && ![...document.querySelectorAll("#categories option")].some((o) => o.value === "Coffee beans")`)
+	v.text(`(document.querySelector("#category").value = "", "")`)
+	v.do(chromedp.SendKeys(field, "black tea\r"))
+	v.until(told + `.includes("You like: Black tea") && document.activeElement.id === "category"`)
 	v.until(`document.querySelector('[data-part="held"]').innerText.includes("The sorts of products that you told us you like")`)
 	v.do(chromedp.SendKeys(field, "no such thing\r"))
 	v.until(fault + `.startsWith("The shop has no sort")`)
-	v.text(`(document.querySelector("#category").value = "tea", document.querySelector('[value="avoids"]').click(), "")`)
-	v.until(told + `.includes("You would rather not see: Tea") && !` + told + `.includes("You like")`) // not both
+	v.text(`(document.querySelector("#category").value = "Black tea", document.querySelector('[value="avoids"]').click(), "")`)
+	v.until(told + `.includes("You would rather not see: Black tea") && !` + told + `.includes("You like")`) // not both
 	v.picture("me-told")
-	if likes := v.text(`accord.call("GET", "/v1/preferences?" + new URLSearchParams(accord.person())).then((p) => JSON.stringify(p.preferences))`); likes != `{"avoids":["Tea"]}` {
+	if likes := v.text(`accord.call("GET", "/v1/preferences?" + new URLSearchParams(accord.person())).then((p) => JSON.stringify(p.preferences))`); likes != `{"avoids":["Black tea"]}` {
 		v.Errorf("the server has %s", likes)
 	}
 	v.touch(`document.querySelector('[data-part="told"] button')`)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"accord/internal/catalog"
 )
@@ -26,13 +28,12 @@ func categories(products []catalog.Product) []catalog.Category {
 	return all
 }
 
-// Categories returns at most limit categories of which a name in the path begins
-// with prefix, in any case of letters, sorted, and whether there are more.
+// Categories returns at most limit categories of which a word begins with prefix, in
+// any case of letters, sorted, and whether there are more.
 func (s *Store) Categories(prefix string, limit int) (found []catalog.Category, more bool) {
 	prefix = strings.ToLower(strings.TrimSpace(prefix))
 	for _, c := range s.index.Load().categories() {
-		name := strings.ToLower(c.Name)
-		if !strings.HasPrefix(name, prefix) && !strings.Contains(name, catalog.Below+prefix) {
+		if !begins(strings.ToLower(c.Name), prefix) {
 			continue
 		}
 		if len(found) >= limit {
@@ -41,4 +42,21 @@ func (s *Store) Categories(prefix string, limit int) (found []catalog.Category, 
 		found = append(found, c)
 	}
 	return found, false
+}
+
+// begins reports whether a word of name begins with prefix.
+func begins(name, prefix string) bool {
+	for at := 0; ; {
+		next := strings.Index(name[at:], prefix)
+		if next < 0 {
+			return false
+		}
+		at += next
+		before, _ := utf8.DecodeLastRuneInString(name[:at])
+		if at == 0 || !unicode.IsLetter(before) && !unicode.IsDigit(before) {
+			return true
+		}
+		_, size := utf8.DecodeRuneInString(name[at:])
+		at += size
+	}
 }

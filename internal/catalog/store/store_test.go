@@ -334,7 +334,7 @@ func TestCategories(t *testing.T) {
 		p.Category = category
 		return p
 	}
-	if err := s.Put([]catalog.Product{in("1", "Kitchen > Mugs"), in("2", "Kitchen > Mugs"), in("3", "Kitchen > Tea"), in("4", "Tea"), in("5", "")}); err != nil {
+	if err := s.Put([]catalog.Product{in("1", "Kitchen > Mugs"), in("2", "Kitchen > Mugs"), in("3", "Kitchen > Tea"), in("4", "Tea"), in("5", ""), in("6", "Élan & éclat")}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -342,11 +342,13 @@ func TestCategories(t *testing.T) {
 		limit  int
 		want   string
 	}{
-		{"", 10, "[{Kitchen 3} {Kitchen > Mugs 2} {Kitchen > Tea 1} {Tea 1}] false"},
+		{"", 10, "[{Kitchen 3} {Kitchen > Mugs 2} {Kitchen > Tea 1} {Tea 1} {Élan & éclat 1}] false"},
 		{" kit", 10, "[{Kitchen 3} {Kitchen > Mugs 2} {Kitchen > Tea 1}] false"},
 		{"TEA", 10, "[{Kitchen > Tea 1} {Tea 1}] false"},
 		{"tea", 1, "[{Kitchen > Tea 1}] true"},
 		{"itchen", 10, "[] false"},
+		{"clat", 10, "[] false"},
+		{"éclat", 10, "[{Élan & éclat 1}] false"},
 	} {
 		found, more := s.Categories(c.prefix, c.limit)
 		if got := fmt.Sprint(found, " ", more); got != c.want {
