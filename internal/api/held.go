@@ -57,7 +57,7 @@ type heldData struct {
 	Count    int           `json:"count" doc:"How many values"`
 	Since    *time.Time    `json:"since,omitempty" doc:"When the oldest of them was taken in"`
 	Until    *time.Time    `json:"until,omitempty" doc:"When the last of them is destroyed, if nobody chooses anew"`
-	InUse    bool          `json:"in_use" doc:"Whether anything may use it now; else it waits, as after an end that nobody proved, or has only its time to run"`
+	InUse    bool          `json:"in_use" doc:"Whether anything may use it now; else it waits, as after an end that nobody proved, or has only its time to run, as what a newer value took the place of"`
 	Purposes []heldPurpose `json:"purposes" doc:"What it is kept for"`
 }
 

@@ -228,7 +228,7 @@ func withdraw(v visit) {
 	// What came in a moment ago is held, and is there in words.
 	const held = `document.querySelector('[data-part="held"]').innerText`
 	v.until(held + `.includes("A product that you looked at")`)
-	for _, words := range []string{"Kept: 2. Since ", "Gone by ", "For: Better suggestions for all, Products that suit you", "What you chose", "A random number that your browser"} {
+	for _, words := range []string{"Kept: 2, since ", "; gone by ", "For: Better suggestions for all, Products that suit you", "What you chose", "A random number that your browser"} {
 		v.until(held + `.includes("` + words + `")`)
 	}
 	v.picture("me")

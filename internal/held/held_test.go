@@ -250,6 +250,23 @@ func TestWhatNothingUses(t *testing.T) {
 	}
 }
 
+// Of an attribute only the newest value is used; those of before are held all the same.
+func TestWhatANewerValueReplaced(t *testing.T) {
+	b := newBed(t)
+	f, _ := b.d.Attribute("email")
+	at := time.Now()
+	for _, minutes := range []time.Duration{2, 3, 1} {
+		b.append(b.seal(f.Class.ID, event.KindPiece, &event.Piece{At: at.Add(minutes * time.Minute).UnixMilli(), Fields: []event.Field{{ID: f.ID, Value: event.Value{Kind: event.ValueString, Text: "a"}}}}))
+	}
+	counts := map[bool]int{}
+	for _, v := range b.read().Values {
+		counts[v.Used != 0] += v.Count
+	}
+	if counts[true] != 1 || counts[false] != 2 {
+		t.Errorf("used and not: %v", counts)
+	}
+}
+
 // A read is bounded and says so, and what is damaged keeps nobody from the rest.
 func TestWhatIsNotCountedIsSaid(t *testing.T) {
 	b := newBed(t)

@@ -10,9 +10,15 @@ import (
 	"accord/internal/catalog"
 )
 
+// named is a category with its name in small letters.
+type named struct {
+	catalog.Category
+	folded string
+}
+
 // categories counts the products of each category, and of each that it lies in,
 // sorted by name.
-func categories(products []catalog.Product) []catalog.Category {
+func categories(products []catalog.Product) []named {
 	counts := map[string]int{}
 	for i := range products {
 		for name := products[i].Category; name != ""; {
@@ -20,11 +26,11 @@ func categories(products []catalog.Product) []catalog.Category {
 			name = name[:max(0, strings.LastIndex(name, catalog.Below))]
 		}
 	}
-	all := make([]catalog.Category, 0, len(counts))
+	all := make([]named, 0, len(counts))
 	for name, n := range counts {
-		all = append(all, catalog.Category{Name: name, Items: n})
+		all = append(all, named{catalog.Category{Name: name, Items: n}, strings.ToLower(name)})
 	}
-	slices.SortFunc(all, func(a, b catalog.Category) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b named) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -33,13 +39,13 @@ func categories(products []catalog.Product) []catalog.Category {
 func (s *Store) Categories(prefix string, limit int) (found []catalog.Category, more bool) {
 	prefix = strings.ToLower(strings.TrimSpace(prefix))
 	for _, c := range s.index.Load().categories() {
-		if !begins(strings.ToLower(c.Name), prefix) {
+		if !begins(c.folded, prefix) {
 			continue
 		}
 		if len(found) >= limit {
 			return found, true
 		}
-		found = append(found, c)
+		found = append(found, c.Category)
 	}
 	return found, false
 }

@@ -17,7 +17,7 @@ type index struct {
 	byID     map[string]int32  // place in products
 	words    func() *words     // made at the first search
 	// categories are made when they are first asked for.
-	categories func() []catalog.Category
+	categories func() []named
 }
 
 // newIndex takes distinct products in the order in which they came.
@@ -29,7 +29,7 @@ func newIndex(came []catalog.Product) *index {
 		x.byID[products[i].ID] = int32(i)
 	}
 	x.words = sync.OnceValue(func() *words { return newWords(products) })
-	x.categories = sync.OnceValue(func() []catalog.Category { return categories(products) })
+	x.categories = sync.OnceValue(func() []named { return categories(products) })
 	return x
 }
 

@@ -96,7 +96,7 @@
 
   const line = (text, ...notes) => el("li", {}, el("strong", {}, text), ...notes.filter(Boolean).map((n) => el("p", { class: "note" }, n)));
 
-  const often = (c) => [fill(w.me.heldSince, { count: c.count, since: day(c.since) }), c.until && fill(w.me.heldUntil, { until: day(c.until) })].filter(Boolean).join(" ");
+  const often = (c) => [fill(w.me.heldSince, { count: c.count, since: day(c.since) }), c.until && fill(w.me.heldUntil, { until: day(c.until) })].filter(Boolean).join("; ");
 
   function use(d) {
     const titles = (list) => list.map((p) => p.title).join(", ");
