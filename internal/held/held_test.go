@@ -208,6 +208,11 @@ func TestUntilWhen(t *testing.T) {
 	if got := months(); got != 6 {
 		t.Errorf("with one consent of six months it is held for %d months", got)
 	}
+	b.skew = 200 * 24 * time.Hour
+	if v := b.read().of("product_id"); v.Count != 1 || v.Used != 0 || v.Until.Sub(b.now()).Round(time.Hour) != passes {
+		t.Errorf("with a consent that has run out, before the daily pass: %+v", v)
+	}
+	b.skew = 0
 	b.choose("statistics", consent.Given)
 	if got := months(); got != 13 {
 		t.Errorf("with one that does not end, for %d months", got)
@@ -264,6 +269,12 @@ func TestWhatANewerValueReplaced(t *testing.T) {
 	}
 	if counts[true] != 1 || counts[false] != 2 {
 		t.Errorf("used and not: %v", counts)
+	}
+	must(t, b.choices.Stop(t.Context(), consent.Stop{Kind: consent.StopAttribute, Name: "email", Why: "test"}))
+	for _, v := range b.read().Values {
+		if v.Used != 0 || v.For == 0 {
+			t.Errorf("of a stopped attribute: %+v", v)
+		}
 	}
 }
 

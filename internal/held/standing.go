@@ -36,21 +36,31 @@ func (s *standing) uses(c *declare.Class, r *event.Record, at int64, field decla
 	return set
 }
 
+// passes is how often package choices destroys what has run out.
+const passes = 24 * time.Hour
+
 // until returns when the last purpose of a class ends, and its key with it; zero
 // where one has no end. It goes by what package choices destroys.
 func (s *standing) until(c *declare.Class) (last time.Time) {
+	over := false
 	for i := range s.presents {
-		p := &s.presents[i]
+		purpose, p := declare.PurposeIndex(i), &s.presents[i]
 		waits := p.Suspended || p.Child || p.State == consent.Given
-		if purpose := declare.PurposeIndex(i); !c.Purposes.Has(purpose) || p.Over(s.now) || !s.holding.Has(purpose) && !waits {
-			continue
-		}
-		if p.Until == 0 {
+		switch {
+		case !c.Purposes.Has(purpose):
+		case p.Over(s.now):
+			over = true
+		case !s.holding.Has(purpose) && !waits:
+		case p.Until == 0:
 			return time.Time{}
+		default:
+			if t := time.UnixMilli(p.Until).UTC(); t.After(last) {
+				last = t
+			}
 		}
-		if t := time.UnixMilli(p.Until).UTC(); t.After(last) {
-			last = t
-		}
+	}
+	if over && last.IsZero() {
+		return s.now.Add(passes).UTC() // it has run out and waits to be destroyed
 	}
 	return last
 }
