@@ -44,7 +44,7 @@ events:
 
 // bed is a reader over real keepers.
 type bed struct {
-	t       *testing.T
+	t       testing.TB
 	d       *declare.Declaration
 	keys    *vault.Keys
 	log     *eventlog.Log
@@ -58,14 +58,14 @@ type bed struct {
 	records int
 }
 
-func parse(t *testing.T, text string) *declare.Declaration {
+func parse(t testing.TB, text string) *declare.Declaration {
 	t.Helper()
 	d, err := declare.Parse("accord.yaml", []byte(text))
 	must(t, err)
 	return d
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bed{t: t, d: parse(t, declaration)}
@@ -95,7 +95,7 @@ func newBed(t *testing.T) *bed {
 	return b
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
