@@ -29,7 +29,7 @@ var floors = map[string]int{
 	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1,
 	// 2: acts, and engines, which know the contract and floor 0 only.
 	"internal/choices": 2, "internal/collect": 2, "internal/decide/run": 2, "internal/auth": 2,
-	"internal/decide/recommend": 2, "internal/evaluate": 2,
+	"internal/decide/recommend": 2, "internal/evaluate": 2, "internal/held": 2,
 	// 3: faces.
 	"internal/api": 3, "internal/web": 3, "internal/bench": 3,
 	// 4: the wiring.

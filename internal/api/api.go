@@ -98,6 +98,7 @@ type Config struct {
 	Receipts  Receipts
 	Views     run.Views
 	Choices   Choices
+	Held      Held
 	Catalog   Catalog // optional: without one, items have ids only
 
 	Visitors *identity.Visitors
@@ -174,6 +175,7 @@ func New(c Config) (http.Handler, error) {
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
 	s.registerErase(api)
+	s.registerHeld(api)
 	s.registerPreferences(api)
 	s.registerLinks(api)
 	s.registerStops(api)
@@ -209,7 +211,7 @@ func (s *server) complete() error {
 	for name, missing := range map[string]bool{
 		"Declaration": s.Declaration == nil, "Notices": s.Notices == nil, "Gate": s.Gate == nil, "Book": s.Book == nil, "Keys": s.Keys == nil,
 		"People": s.People == nil, "Collector": s.Collector == nil, "Decider": s.Decider == nil,
-		"Receipts": s.Receipts == nil, "Choices": s.Choices == nil, "Views": s.Views == nil, "Visitors": s.Visitors == nil,
+		"Receipts": s.Receipts == nil, "Choices": s.Choices == nil, "Held": s.Held == nil, "Views": s.Views == nil, "Visitors": s.Visitors == nil,
 		"Probe": s.Probe == nil, "Busy": s.Busy == nil, "Metrics": s.Metrics == nil, "Logger": s.Logger == nil,
 		"ModelsWithin": s.ModelsWithin <= 0,
 	} {

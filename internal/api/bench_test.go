@@ -76,7 +76,7 @@ func benchHandler(b *testing.B) (handler http.Handler, write, secret string) {
 	}{}
 	handler, err = New(Config{
 		Declaration: d, Notices: notices, Gate: consent.NewGate(d, book), Book: book, Keys: keys, People: people{identity.NewHasher(make([]byte, 32))},
-		Collector: quick{}, Decider: &trivial{trivialAnswer()}, Receipts: none, Choices: none, Views: none,
+		Collector: quick{}, Decider: &trivial{trivialAnswer()}, Receipts: none, Choices: none, Held: struct{ Held }{}, Views: none,
 		Visitors: identity.NewVisitors(make([]byte, 32)), Probe: func(context.Context) error { return nil }, Busy: func(error) bool { return false },
 		ModelsWithin: time.Hour, Metrics: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
 	})

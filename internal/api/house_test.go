@@ -34,6 +34,7 @@ import (
 	"accord/internal/decide/run"
 	"accord/internal/declare"
 	"accord/internal/eventlog"
+	"accord/internal/held"
 	"accord/internal/identity"
 	"accord/internal/notice"
 	"accord/internal/profile"
@@ -166,7 +167,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	collector := collect.New(collect.Config{Declaration: d, Gate: h.gate, Book: h.book, Keys: h.keys, Log: log, State: state, Choices: h.choices, Now: time.Now})
 	h.config = Config{
 		Declaration: d, Notices: h.notices, Gate: h.gate, Book: h.book, Keys: h.access, People: h.keys, Collector: &sink{Collector: collector},
-		Decider: runner, Receipts: journal, Views: state, CaughtUp: func(ctx context.Context) error { return caughtUp(ctx, log, state) }, Choices: h.choices, Catalog: products, Visitors: h.visitors, Shop: shop,
+		Decider: runner, Receipts: journal, Views: state, CaughtUp: func(ctx context.Context) error { return caughtUp(ctx, log, state) }, Choices: h.choices, Held: held.New(d, h.gate, h.book, state, log, h.keys, time.Now), Catalog: products, Visitors: h.visitors, Shop: shop,
 		Probe: log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
 		ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	}

@@ -27,6 +27,13 @@ func (s *server) registerLinks(api huma.API) {
 	}, withKey)), s.unlink)
 }
 
+type unlinkInput struct {
+	Body struct {
+		UserID      string `json:"user_id,omitempty" minLength:"1" maxLength:"512" doc:"The shop's id of a customer. Absent: whoever the visitor is linked with, which only the visitor's own proof can part"`
+		AnonymousID string `json:"anonymous_id" minLength:"1" maxLength:"512" doc:"The id of the visitor"`
+	}
+}
+
 type linkInput struct {
 	Body struct {
 		UserID      string `json:"user_id" minLength:"1" maxLength:"512" doc:"The shop's id of a customer"`
@@ -89,9 +96,9 @@ func (s *server) link(ctx context.Context, in *linkInput) (*linkOutput, error) {
 	return out, nil
 }
 
-func (s *server) unlink(ctx context.Context, in *linkInput) (*linkOutput, error) {
+func (s *server) unlink(ctx context.Context, in *unlinkInput) (*linkOutput, error) {
 	x := of(ctx)
-	l, err := s.linkingOf(x, in)
+	l, err := s.partingOf(x, in)
 	if err != nil {
 		return nil, err
 	}
@@ -107,15 +114,30 @@ func (s *server) unlink(ctx context.Context, in *linkInput) (*linkOutput, error)
 		return nil, tooMany
 	}
 	visitor, known, err := s.find(l.visitor)
-	if err != nil {
-		return nil, err
+	if err != nil || !known {
+		return &linkOutput{}, err
 	}
-	user, too, err := s.find(l.user)
-	if err != nil || !known || !too {
+	user, known := s.Book.User(visitor)
+	if l.user.Value != "" {
+		user, known, err = s.find(l.user)
+	}
+	if err != nil || !known {
 		return &linkOutput{}, err
 	}
 	if err := s.Choices.Unlink(ctx, visitor, user, proof.String()); err != nil {
 		return nil, s.unrecorded(err)
 	}
 	return &linkOutput{}, nil
+}
+
+// partingOf is linkingOf where the user may be left out.
+func (s *server) partingOf(x *exchange, in *unlinkInput) (l linking, err error) {
+	if in.Body.UserID != "" {
+		both := &linkInput{}
+		both.Body.UserID, both.Body.AnonymousID = in.Body.UserID, in.Body.AnonymousID
+		return s.linkingOf(x, both)
+	}
+	l.visitor, err = s.identifier(person{AnonymousID: in.Body.AnonymousID}, "body.anonymous_id")
+	l.provenVisitor = x.speaker.Proves(l.visitor)
+	return l, err
 }

@@ -11,6 +11,7 @@ import (
 	"accord/internal/decide"
 	"accord/internal/decide/run"
 	"accord/internal/declare"
+	"accord/internal/held"
 	"accord/internal/identity"
 )
 
@@ -66,6 +67,12 @@ type Choices interface {
 	Erase(ctx context.Context, t identity.Token, proof string) ([]declare.PurposeID, error)
 }
 
+// Held tells what is held of people. *held.Reader does.
+type Held interface {
+	// Read reports what is held under the tokens of one person, without values.
+	Read(ctx context.Context, people ...identity.Token) (held.Report, error)
+}
+
 // Collector takes events. *collect.Collector does.
 type Collector interface {
 	// Collect takes one request and returns when what is kept of it is durable.
@@ -80,6 +87,9 @@ type Catalog interface {
 	Get(id string) (catalog.Product, bool)
 	// Find returns at most limit products whose id or title begins with prefix.
 	Find(prefix string, limit int) []catalog.Product
+	// Categories returns at most limit categories of which a word begins with prefix,
+	// and whether there are more.
+	Categories(prefix string, limit int) (found []catalog.Category, more bool)
 	// Put adds products or puts them in the place of others, durably.
 	Put(products []catalog.Product) error
 }

@@ -11,6 +11,7 @@ import (
 	"accord/internal/auth"
 	"accord/internal/collect"
 	"accord/internal/consent"
+	"accord/internal/decide/run"
 	"accord/internal/declare"
 	"accord/internal/event"
 	"accord/internal/identity"
@@ -28,7 +29,7 @@ func (s *server) registerPreferences(api huma.API) {
 	huma.Register(api, withProofs(s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/preferences", OperationID: "get-preferences", Tags: []string{"consent"},
 		Summary:     "What a person told, and for what it is used now",
-		Description: "Needs a proof of the person. What no purpose may use now is not shown.",
+		Description: "Needs a proof of the person. What no purpose may use now is not shown. Of a user it is the newest that they or their linked visitors told, as in answers; a visitor sees only their own.",
 		Errors:      []int{401, 403, 422, 429, 503},
 	}, withKey)), s.getPreferences)
 }
@@ -198,18 +199,19 @@ func (s *server) toldPurposes() (all declare.Set) {
 }
 
 // toldFor fills in what a purpose may use now, where no other purpose has shown it
-// yet. It goes the way of every answer: ask, view, ask again.
+// yet. It goes the way of every answer: ask, view, ask again; of a user it is also
+// what their visitors told.
 func (s *server) toldFor(ctx context.Context, t identity.Token, purpose declare.PurposeIndex, out *preferences) (consent.Reason, error) {
 	grant, reason := s.Gate.Ask(t, purpose, consent.Where{}, s.Now())
 	if reason != consent.Allowed {
 		return reason, nil
 	}
-	view, err := s.Views.View(ctx, grant)
+	view, others, err := run.Linked(ctx, s.Gate, s.Views, grant, purpose, s.Now)
 	if err != nil {
 		return reason, unavailable(err)
 	}
 	likes, avoids := view.Categories(declare.Likes), view.Categories(declare.Avoids)
-	if reason = s.Gate.Release(grant, s.Now()); reason != consent.Allowed {
+	if reason = run.Release(s.Gate, grant, others, s.Now()); reason != consent.Allowed {
 		return reason, nil
 	}
 	if out.Likes == nil {

@@ -48,6 +48,12 @@ func (s *server) registerCatalog(api huma.API) {
 		Method: http.MethodGet, Path: "/v1/catalog", OperationID: "find-products", Tags: []string{"catalogue"},
 		Summary: "Products by the beginning of their id or of a word of their title", Errors: []int{401, 403},
 	}, withKey), s.findProducts)
+	huma.Register(api, s.operation(huma.Operation{
+		Method: http.MethodGet, Path: "/v1/categories", OperationID: "find-categories", Tags: []string{"catalogue"},
+		Summary:     "Categories by the beginning of a word of their name",
+		Description: "What a person can tell that they like or would rather not see. It is about nobody, so a browser may keep it for a minute.",
+		Errors:      []int{401, 403},
+	}, withKey), s.findCategories)
 	s.handle("PUT /v1/catalog", func(x *exchange, r *http.Request) {
 		if err := s.putProducts(x, r); err != nil {
 			x.fail(err)
@@ -85,6 +91,34 @@ func (s *server) findProducts(_ context.Context, in *findProductsInput) (*struct
 	out := &struct{ Body findProductsBody }{findProductsBody{Products: []product{}}}
 	for _, p := range s.Catalog.Find(in.Prefix, min(in.Limit, maxFound)) {
 		out.Body.Products = append(out.Body.Products, productOf(&p))
+	}
+	return out, nil
+}
+
+type findCategoriesInput struct {
+	Prefix string `query:"prefix" maxLength:"300" doc:"How a word of the name begins; empty for any"`
+	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"500" doc:"How many at most"`
+}
+
+type categoriesOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         struct {
+		Categories []categoryBody `json:"categories" doc:"Sorted by name"`
+		More       bool           `json:"more" doc:"Whether there are more; ask for a longer beginning"`
+	}
+}
+
+type categoryBody struct {
+	Name  string `json:"name" example:"Kitchen > Mugs"`
+	Items int    `json:"items" doc:"How many products it has, those of the categories below it too"`
+}
+
+func (s *server) findCategories(_ context.Context, in *findCategoriesInput) (*categoriesOutput, error) {
+	found, more := s.Catalog.Categories(in.Prefix, in.Limit)
+	out := &categoriesOutput{CacheControl: "private, max-age=60"}
+	out.Body.Categories, out.Body.More = make([]categoryBody, len(found)), more
+	for i, c := range found {
+		out.Body.Categories[i] = categoryBody{c.Name, c.Items}
 	}
 	return out, nil
 }

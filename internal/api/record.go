@@ -19,7 +19,7 @@ func (s *server) registerRecord(api huma.API) {
 	huma.Register(api, withProofs(s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/consent/record", OperationID: "get-consent-record", Tags: []string{"consent"},
 		Summary:     "A person's consent receipt, to take away",
-		Description: "One JSON-LD document with the fields of ISO/IEC TS 27560 and the terms of W3C's Data Privacy Vocabulary 2.3: what each purpose is and what holds now, and every choice with what shows it. Another Accord takes it in with `accord consent import --format 27560`. Needs a proof of the person, and of somebody who chose nothing there is none.",
+		Description: "One JSON-LD document with the fields of ISO/IEC TS 27560 and the terms of W3C's Data Privacy Vocabulary 2.3: what each purpose is and what holds now, and every choice with what shows it. Another Accord takes it in with `accord consent import --format 27560`. It is about one id: a linked one has its own, and what was ended under that is in this one too. Needs a proof of the person, and of somebody who chose nothing there is none.",
 		Errors:      []int{401, 403, 404, 429, 503},
 		Responses: map[string]*huma.Response{"200": {Description: "The receipt",
 			Content: map[string]*huma.MediaType{ldJSON: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}}}},
@@ -31,6 +31,10 @@ type getRecordOutput struct {
 	Body        []byte
 }
 
+// getRecord writes the receipt of one id, also of a user who has visitors: whoever
+// takes it in gives each choice to the receipt's one person, so a visitor's yes
+// among a user's would allow there what it does not here. What the others ended is
+// in it, see endedElsewhere; each has a receipt of its own by its own proof.
 func (s *server) getRecord(ctx context.Context, in *getConsentInput) (*getRecordOutput, error) {
 	id, t, history, err := s.chosen(ctx, in)
 	if err != nil {
@@ -38,6 +42,12 @@ func (s *server) getRecord(ctx context.Context, in *getConsentInput) (*getRecord
 	}
 	if len(history) == 0 {
 		return nil, problem(http.StatusNotFound, codeNotFound, "This person has chosen nothing here, so there is no receipt. GET /v1/consent says what holds for them.")
+	}
+	x := of(ctx)
+	for i := range history {
+		if signature := history[i].Signature; signature != nil && !x.named(signature) {
+			history[i].Signature = nil
+		}
 	}
 	presents, _ := s.Book.Presents(t)
 	if r, ended := s.endedElsewhere(t, presents); ended {

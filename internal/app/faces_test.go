@@ -127,6 +127,8 @@ func TestFaces(t *testing.T) {
 	t.Run("from the choice to the withdrawal", func(t *testing.T) { withdraw(newVisit(t, addr, "/shop")) })
 	t.Run("erasing", func(t *testing.T) { erase(newVisit(t, addr, "/shop")) })
 	t.Run("signing out", func(t *testing.T) { signOut(newVisit(t, addr, "/shop")) })
+	t.Run("telling", func(t *testing.T) { telling(newVisit(t, addr, "/shop")) })
+	t.Run("this is not me", func(t *testing.T) { notMe(newVisit(t, addr, "/shop")) })
 	t.Run("misuse", func(t *testing.T) { misuse(newVisit(t, addr, "/shop")) })
 	t.Run("for everybody", func(t *testing.T) { forEverybody(newVisit(t, addr, "/shop")) })
 }
@@ -223,6 +225,12 @@ func withdraw(v visit) {
 		v.Errorf("the proofs stay in the address: %s", at)
 	}
 	v.until(`document.querySelector('[data-part="receipts"]').innerText.includes("Made for you")`)
+	// What came in a moment ago is held, and is there in words.
+	const held = `document.querySelector('[data-part="held"]').innerText`
+	v.until(held + `.includes("A product that you looked at")`)
+	for _, words := range []string{"Kept: 2, since ", "; gone by ", "For: Better suggestions for all, Products that suit you", "What you chose", "A random number that your browser"} {
+		v.until(held + `.includes("` + words + `")`)
+	}
 	v.picture("me")
 	const knob = "#b-personalization"
 	v.do(chromedp.Focus(knob), chromedp.SendKeys(knob, " ")) // without a mouse
@@ -232,6 +240,9 @@ func withdraw(v visit) {
 	for _, line := range []string{title + " withdrawn (on this page; signed in this browser", title + " allowed (in the banner"} {
 		v.until(`document.querySelector('[data-part="history"]').innerText.includes("` + line + `")`)
 	}
+	v.until(held + `.includes("For: Better suggestions for all\n") && !` + held + `.includes("Products that suit you")`)
+	v.touch(`document.querySelector("#b-model_training")`)
+	v.until(`document.querySelector("#b-model_training").getAttribute("aria-checked") === "false" && !` + held + `.includes("looked at")`) // destroyed with its last purpose
 	v.do(chromedp.Reload())
 	v.until(`document.querySelector('[data-part="history"]')?.innerText.includes("signed in this browser")`) // it is the same entry of the history
 	v.text(`new Promise((resolve) => { // as in a browser that made no key
@@ -254,10 +265,12 @@ func erase(v visit) {
 	visitor := v.text(`accord.person().anonymous_id`)
 	v.touch(`document.querySelector("[data-me]")`)
 	v.until(`location.pathname === "/me" && document.querySelector("#b-personalization")`)
+	v.until(`document.querySelector('[data-part="held"]').innerText.includes("What you chose")`)
 	v.touch(`document.querySelector("[data-ask]")`)
 	v.until(`document.activeElement.matches("[data-keep]")`) // the safe answer has the focus
 	v.touch(`document.querySelector("[data-yes]")`)
 	v.until(`document.querySelector("[data-said]").textContent.startsWith("It is done") && document.querySelector("[data-erase]").hidden`)
+	v.until(`document.querySelector('[data-part="held"]').innerText === "Nothing."`)
 	v.open("/shop")
 	v.until(bannerUp)
 	if kept := v.text(`JSON.stringify(Object.values(localStorage))`); strings.Contains(kept, visitor) || strings.Contains(kept, `"receipts":["`) {
@@ -290,6 +303,60 @@ func signOut(v visit) {
 	v.until(closed)
 	v.text(`(history.go(-2), "")`) // to where it was open
 	v.until(`location.pathname === "/me" && ` + closed)
+}
+
+// What a person likes is chosen from the shop's own categories, by keyboard, and
+// taken back; without its purpose the page says which switch is needed.
+func telling(v visit) {
+	v.until(bannerUp)
+	v.touch(button("accept"))
+	v.until(bannerDown)
+	v.touch(`document.querySelector("[data-me]")`)
+	const field, told, fault = "#category", `document.querySelector('[data-part="told"]').innerText`, `document.querySelector("[data-fault]").textContent`
+	v.until(`location.pathname === "/me" && document.querySelector("[data-tell]")?.checkVisibility()`)
+	v.do(chromedp.Focus(field), chromedp.SendKeys(field, "Tea"))
+	v.until(`[...document.querySelectorAll("#categories option")].some((o) => o.value === "Black tea") && ![...document.querySelectorAll("#categories option")].some((o) => o.value === "Coffee beans")`)
+	v.text(`(document.querySelector("#category").value = "", "")`)
+	v.do(chromedp.SendKeys(field, "black tea\r"))
+	v.until(told + `.includes("You like: Black tea") && document.activeElement.id === "category"`)
+	v.until(`document.querySelector('[data-part="held"]').innerText.includes("The sorts of products that you told us you like")`)
+	v.do(chromedp.SendKeys(field, "no such thing\r"))
+	v.until(fault + `.startsWith("The shop has no sort")`)
+	v.text(`(document.querySelector("#category").value = "Black tea", document.querySelector('[value="avoids"]').click(), "")`)
+	v.until(told + `.includes("You would rather not see: Black tea") && !` + told + `.includes("You like")`) // not both
+	v.picture("me-told")
+	if likes := v.text(`accord.call("GET", "/v1/preferences?" + new URLSearchParams(accord.person())).then((p) => JSON.stringify(p.preferences))`); likes != `{"avoids":["Black tea"]}` {
+		v.Errorf("the server has %s", likes)
+	}
+	v.touch(`document.querySelector('[data-part="told"] button')`)
+	v.until(told + `.includes("You have told us nothing yet")`)
+	for _, purpose := range []string{"told_preferences", "personalization"} {
+		v.touch(`document.querySelector("#b-` + purpose + `")`)
+		v.until(`document.querySelector("#b-` + purpose + `").getAttribute("aria-checked") === "false"`)
+	}
+	v.until(`!document.querySelector("[data-tell]").checkVisibility() && document.querySelector("[data-needs]").textContent === "To tell us something, first switch on: Products that suit you, What you tell us you like"`)
+}
+
+// "This is not me" parts the browser from the account that somebody left signed in.
+func notMe(v visit) {
+	v.until(bannerUp)
+	v.touch(button("accept"))
+	v.until(bannerDown)
+	v.touch(`document.querySelector("[data-sign-in] button")`)
+	v.until(`accord.person()?.user_id && accord.linked()`)
+	v.touch(`document.querySelector("[data-me]")`)
+	const control = `document.querySelector("[data-not-me]")`
+	v.until(`location.pathname === "/me" && ` + control + `?.checkVisibility()`)
+	v.until(`document.querySelector('[data-part="history"]').innerText.includes("as a visitor")`)
+	v.picture("me-linked")
+	v.touch(control)
+	v.until(`document.querySelector("[data-said]").textContent.startsWith("This browser and the account are parted")`)
+	v.until(`!` + control + `.checkVisibility() && document.querySelector("[data-who]").textContent.startsWith("You are a visitor")`)
+	v.do(chromedp.Reload())
+	v.until(`document.querySelector("[data-who]")?.textContent.startsWith("You are a visitor") && !accord.linked()`)
+	if kept := v.text(`sessionStorage.me`); strings.Contains(kept, "eyJ") {
+		v.Errorf("the page keeps the account's token: %s", kept)
+	}
 }
 
 // Who uses accord.js in a wrong way is told what is wrong, and nobody is made an
@@ -382,8 +449,9 @@ func forEverybody(v visit) {
 	v.until(`document.documentElement.lang === "ru" && document.querySelector("#b-newsletter")`)
 	v.picture("me-ru")
 	check("/me in Russian")
-	if held := v.text(`document.querySelector('[data-part="held"]').innerText`); strings.Contains(held, "номер покупателя") || !strings.Contains(held, "Случайный номер") {
-		v.Errorf("a visitor reads that we could keep %s", held)
+	v.until(`document.querySelector('[data-part="held"]').innerText.includes("Случайный номер")`)
+	if held := v.text(`document.querySelector('[data-part="held"]').innerText`); strings.Contains(held, "номер покупателя") {
+		v.Errorf("a visitor reads that we hold %s", held)
 	}
 	v.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
 	check("/me on a phone")

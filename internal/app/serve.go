@@ -18,6 +18,7 @@ import (
 	"accord/internal/api"
 	"accord/internal/decide/run"
 	"accord/internal/eventlog"
+	"accord/internal/held"
 	"accord/internal/web"
 )
 
@@ -168,7 +169,7 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 	return api.New(api.Config{
 		Declaration: h.declaration, Notices: h.notices, Gate: h.gate, Book: h.book,
 		Keys: keys, People: h.keys, Collector: h.collector, Decider: h.runner, Receipts: h.journal, Views: h.vault, CaughtUp: h.CatchUp,
-		Choices: h.choices, Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
+		Choices: h.choices, Held: held.New(h.declaration, h.gate, h.book, h.vault, h.log, h.keys, h.clock.Now), Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.probe, Busy: busy, Pages: web.Faces(h.logger),
 		ModelsWithin: h.learner.within(), ModelsUnder: trainingPurpose, Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,
 	})

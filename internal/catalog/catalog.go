@@ -65,6 +65,16 @@ type Product struct {
 	URL     string `json:"url,omitempty" doc:"Address of the product's page"`
 }
 
+// Below stands between the names of a category's path.
+const Below = " > "
+
+// Category is a category of the catalogue.
+type Category struct {
+	Name string // the whole path
+	// Items is how many products it has, those of the categories below it too.
+	Items int
+}
+
 // Sellable reports whether the product may be shown: its stock is not known or
 // above zero.
 func (p *Product) Sellable() bool { return p.Stock == nil || *p.Stock > 0 }

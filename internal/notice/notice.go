@@ -186,10 +186,7 @@ func (w *writer) purpose(p *declare.Purpose) Purpose {
 // same, such as a product that several events name, is said once.
 func (w *writer) items(p *declare.Purpose) (out []string) {
 	eachUsed(w.declaration, p.ID, func(f used) {
-		text := w.text(f.section, f.name, f.part)
-		if text == "" {
-			text = w.text("categories", f.Category, "")
-		}
+		text := w.thing(f.section, f.name, f.part, f.Category)
 		frame := w.Item
 		if f.Sensitivity == declare.Special.String() {
 			frame = w.Special
@@ -199,6 +196,14 @@ func (w *writer) items(p *declare.Purpose) (out []string) {
 		}
 	})
 	return out
+}
+
+// thing is what is used, by its own text, or by its category where it has none.
+func (w *writer) thing(section, name, part, category string) string {
+	if text := w.text(section, name, part); text != "" {
+		return text
+	}
+	return w.text("categories", category, "")
 }
 
 // fill puts values in the place of the names in braces.

@@ -16,6 +16,8 @@ type index struct {
 	products []catalog.Product // sorted by ID
 	byID     map[string]int32  // place in products
 	words    func() *words     // made at the first search
+	// categories are made when they are first asked for.
+	categories func() []named
 }
 
 // newIndex takes distinct products in the order in which they came.
@@ -27,6 +29,7 @@ func newIndex(came []catalog.Product) *index {
 		x.byID[products[i].ID] = int32(i)
 	}
 	x.words = sync.OnceValue(func() *words { return newWords(products) })
+	x.categories = sync.OnceValue(func() []named { return categories(products) })
 	return x
 }
 

@@ -325,3 +325,40 @@ func BenchmarkPut(b *testing.B) {
 		}
 	}
 }
+
+// A category counts what lies below it, and is found by any name in its path.
+func TestCategories(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "catalog.json"))
+	in := func(id, category string) catalog.Product {
+		p := product(id, id, 1)
+		p.Category = category
+		return p
+	}
+	if err := s.Put([]catalog.Product{in("1", "Kitchen > Mugs"), in("2", "Kitchen > Mugs"), in("3", "Kitchen > Tea"), in("4", "Tea"), in("5", ""), in("6", "Élan & éclat")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		prefix string
+		limit  int
+		want   string
+	}{
+		{"", 10, "[{Kitchen 3} {Kitchen > Mugs 2} {Kitchen > Tea 1} {Tea 1} {Élan & éclat 1}] false"},
+		{" kit", 10, "[{Kitchen 3} {Kitchen > Mugs 2} {Kitchen > Tea 1}] false"},
+		{"TEA", 10, "[{Kitchen > Tea 1} {Tea 1}] false"},
+		{"tea", 1, "[{Kitchen > Tea 1}] true"},
+		{"itchen", 10, "[] false"},
+		{"clat", 10, "[] false"},
+		{"éclat", 10, "[{Élan & éclat 1}] false"},
+	} {
+		found, more := s.Categories(c.prefix, c.limit)
+		if got := fmt.Sprint(found, " ", more); got != c.want {
+			t.Errorf("%q: %s, want %s", c.prefix, got, c.want)
+		}
+	}
+	if err := s.Delete("4"); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := s.Categories("tea", 10); len(found) != 1 {
+		t.Errorf("after a delete: %v", found)
+	}
+}

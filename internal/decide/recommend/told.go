@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"accord/internal/catalog"
 	"accord/internal/decide"
 	"accord/internal/declare"
 	"accord/internal/profile"
@@ -57,13 +58,10 @@ func (q *Question) prefers(id string) (is preference, category string) {
 	return neither, ""
 }
 
-// below stands between the names of a category's path.
-const below = " > "
-
 // within reports whether a product's category is outer or lies below it.
 func within(category, outer string) bool {
 	rest, ok := strings.CutPrefix(category, outer)
-	return ok && outer != "" && (rest == "" || strings.HasPrefix(rest, below))
+	return ok && outer != "" && (rest == "" || strings.HasPrefix(rest, catalog.Below))
 }
 
 // shelves are the products by category, and by each category that it lies in: the
@@ -95,12 +93,12 @@ func eachWithin(category string, fn func(string)) {
 		return
 	}
 	for at := 0; ; {
-		next := strings.Index(category[at:], below)
+		next := strings.Index(category[at:], catalog.Below)
 		if next < 0 {
 			break
 		}
 		fn(category[:at+next])
-		at += next + len(below)
+		at += next + len(catalog.Below)
 	}
 	fn(category)
 }

@@ -379,6 +379,19 @@
     if (fault) throw fault;
   }
 
+  // part says "this is not me": this browser and the account are linked no more, and
+  // the page knows the account no more.
+  async function part() {
+    await ready;
+    await call("POST", "/v1/unlink", { anonymous_id: visitorID(), user_id: userID() || undefined });
+    config.shopToken = "";
+    await refresh();
+    changed();
+  }
+
+  // telling are the lists in which a person can tell what they prefer.
+  const telling = () => ["likes", "avoids"].filter((path) => declaration.fields.some((f) => f.where === "trait" && f.path === path));
+
   async function forget() {
     config.shopToken = "";
     memory = blank();
@@ -563,6 +576,6 @@
   window.accord = {
     init, ask, choose, consent: holds, track, tell, decide, identify, signOut, me,
     // For the person's own page.
-    person, people, purposes: () => purposes, history: () => history, linked: () => linked, signer, call, forget, more, words: () => words,
+    person, people, purposes: () => purposes, history: () => history, linked: () => linked, signer, call, forget, part, telling, more, words: () => words,
   };
 })();

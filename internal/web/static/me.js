@@ -42,6 +42,7 @@
 
   let w, reading;
   const date = (t) => new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" }).format(new Date(t));
+  const day = (t) => new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long" }).format(new Date(t));
   const time = (t) => el("time", { datetime: t }, date(t));
   const title = (id) => accord.purposes().find((p) => p.id === id)?.title || id;
   const say = (text) => { one("[data-said]").textContent = text; };
@@ -54,6 +55,7 @@
     const person = accord.person();
     one("[data-who]").textContent = !person ? w.me.nobody : person.user_id ? fill(w.me.customer, { id: person.user_id }) : w.me.visitor;
     one("[data-linked]").hidden = !accord.linked();
+    one("[data-not-me]").hidden = !accord.linked() || !accord.people().some((p) => p.anonymous_id);
     one("[data-erase]").hidden = !person;
   }
 
@@ -80,24 +82,53 @@
     return (p.holds || p.state !== "given" ? w.states[p.state] : w.reasons[p.reason] || p.why) + (p.since ? ", " + date(p.since) : "");
   }
 
-  // What is used for what holds; what serves several purposes is one line. A visitor
-  // has no account to be known by.
-  function held() {
-    const lines = new Map();
-    for (const p of accord.person() ? accord.purposes().filter((p) => p.holds) : []) {
-      const items = p.detail.find((d) => d.about === "used")?.items || [];
-      for (const item of accord.person().user_id ? items : items.filter((_, i) => i !== p.account)) lines.set(item, [...lines.get(item) || [], p.title]);
-    }
-    list("held", [...lines].map(([item, titles]) => el("li", {}, item, " ", el("span", { class: "note" }, fill(w.me.for, { purposes: titles.join(", ") })))), w.me.heldNone);
+  // newest runs what asks the server, and shows what the last asking brought.
+  function newest(ask, show) {
+    let turn = 0;
+    return async () => {
+      const mine = ++turn;
+      const answer = await (accord.person() ? ask().catch(() => null) : {});
+      if (mine === turn) show(answer);
+    };
   }
+
+  const aboutMe = (path, more) => accord.call("GET", path + "?" + new URLSearchParams({ ...accord.person(), ...more }));
+
+  const line = (text, ...notes) => el("li", {}, el("strong", {}, text), ...notes.filter(Boolean).map((n) => el("p", { class: "note" }, n)));
+
+  const often = (c) => [fill(w.me.heldSince, { count: c.count, since: day(c.since) }), c.until && fill(w.me.heldUntil, { until: day(c.until) })].filter(Boolean).join("; ");
+
+  function use(d) {
+    const titles = (list) => list.map((p) => p.title).join(", ");
+    if (d.purposes.length === 0) return w.me.heldUnused;
+    return d.in_use ? fill(w.me.for, { purposes: titles(d.purposes.filter((p) => p.in_use)) }) : fill(w.me.heldWaits, { purposes: titles(d.purposes) });
+  }
+
+  const held = newest(() => aboutMe("/v1/held", { language: document.documentElement.lang }), (h) => {
+    if (!h) return list("held", [], w.me.heldFault);
+    const beside = [[w.me.heldUndeclared, h.undeclared], [w.me.heldChoices, h.choices, h.records], [w.me.heldReceipts, h.receipts]];
+    list("held", [
+      ...(h.complete === false ? [el("li", {}, w.me.heldPartial)] : []),
+      ...(h.data || []).map((d) => line(d.text, often(d), use(d))),
+      ...(h.identifiers || []).map((i) => line(i.text, w.me.heldID)),
+      ...beside.filter(([, c]) => c?.count).map(([text, c, note]) => line(text, often(c), note)),
+    ], w.me.heldNone);
+  });
 
   // Any key can sign; which one it was says more.
   async function past() {
     const here = [session.signer, await accord.signer()].filter(Boolean);
     const by = (r) => !r.signed ? w.me.unsigned : here.includes(r.signature?.thumbprint) ? w.me.signed : w.me.signedOther;
-    const lines = accord.history().flatMap((r) => r.choices.map((c) => ({ ...c, by: by(r) })));
-    list("history", lines.reverse().map((c) => el("li", {}, time(c.at), ": ", el("strong", {}, title(c.purpose)), " ", w.states[c.state] || c.state,
-      el("span", { class: "note" }, " (" + [w.methods[c.method] || c.method, c.by, c.late && w.me.late].filter(Boolean).join("; ") + ")"))), w.me.historyNone);
+    // A choice that reached several ids of the person was made once.
+    const lines = new Map();
+    for (const r of accord.history()) {
+      for (const c of r.choices) {
+        const once = [c.purpose, c.state, c.at, c.method].join();
+        if (!lines.has(once)) lines.set(once, { ...c, by: by(r), as: r.visitor && w.me.asVisitor });
+      }
+    }
+    list("history", [...lines.values()].reverse().map((c) => el("li", {}, time(c.at), ": ", el("strong", {}, title(c.purpose)), " ", w.states[c.state] || c.state,
+      el("span", { class: "note" }, " (" + [w.methods[c.method] || c.method, c.as, c.by, c.late && w.me.late].filter(Boolean).join("; ") + ")"))), w.me.historyNone);
   }
 
   const settled = 1500; // ms until the server can read back the receipt of an answer
@@ -111,6 +142,63 @@
       el("p", {}, r.used.length ? fill(w.me.used, { what: r.used.map((u) => (w.kinds[u.kind] || u.kind) + ": " + u.count).join(", ") }) : w.me.usedNone),
       el("p", { class: "note" }, fill(w.me.why, { why: r.decision === "allowed" && !r.personal ? w.me.nothing : w.reasons[r.decision] || r.why })),
       el("p", { class: "note" }, fill(w.me.receipt, { id: r.id })))), w.me.receiptsNone);
+  }
+
+  // ---- what is told -------------------------------------------------------------
+
+  const told = newest(() => accord.telling().length ? aboutMe("/v1/preferences") : Promise.resolve({}), (answer) => {
+    const holds = answer?.purposes?.some((p) => p.holds);
+    one("[data-told]").hidden = !answer?.purposes?.length;
+    one("[data-tell]").hidden = one('[data-part="told"]').hidden = !holds;
+    one("[data-needs]").hidden = holds;
+    one("[data-needs]").textContent = holds ? "" : fill(w.me.toldNeeds, { purposes: (answer?.purposes || []).map((p) => title(p.purpose)).join(", ") });
+    for (const button of document.querySelectorAll("[data-tell] button")) button.hidden = !accord.telling().includes(button.value);
+    const preferences = answer?.preferences || {};
+    one("[data-tell]").preferences = preferences;
+    list("told", [["likes", w.me.youLike], ["avoids", w.me.youAvoid]].flatMap(([path, frame]) => (preferences[path] || []).map((category) => {
+      const text = fill(frame, { category });
+      const back = el("button", { type: "button", "aria-label": w.me.remove + ": " + text }, w.me.remove);
+      back.addEventListener("click", () => tell({ [path]: preferences[path].filter((c) => c !== category) }));
+      return el("li", { class: "head" }, text, back);
+    })), w.me.toldNone);
+  });
+
+  async function tell(preferences) {
+    fail("");
+    try {
+      const { kept } = await accord.tell(preferences);
+      if (kept) say(w.me.saidTold);
+      else fail(w.me.fault);
+    } catch {
+      fail(w.me.fault);
+    }
+    one("#category").focus();
+  }
+
+  const categories = async (prefix, limit) => (await accord.call("GET", "/v1/categories?" + new URLSearchParams({ prefix, limit }))).categories.map((c) => c.name);
+
+  let typed;
+  async function suggest() {
+    const mine = typed = one("#category").value;
+    const found = await categories(mine, 20).catch(() => []);
+    if (mine === typed) one("#categories").replaceChildren(...found.map((value) => el("option", { value })));
+  }
+
+  // choose tells what stands in the field, if the shop has it. What is liked is not
+  // avoided too.
+  async function choose(event) {
+    event.preventDefault();
+    fail("");
+    const path = event.submitter?.value || "likes", value = one("#category").value.trim();
+    const preferences = event.target.preferences;
+    const name = (await categories(value, 500).catch(() => [])).find((c) => c.toLowerCase() === value.toLowerCase());
+    if (!name) return fail(w.me.toldUnknown);
+    if ((preferences[path] || []).length >= 20) return fail(w.me.toldFull);
+    one("#category").value = "";
+    const change = { [path]: [...new Set([...preferences[path] || [], name])] };
+    const other = accord.telling().find((p) => p !== path && preferences[p]?.includes(name));
+    if (other) change[other] = preferences[other].filter((c) => c !== name);
+    await tell(change);
   }
 
   // ---- what can be done ---------------------------------------------------------
@@ -151,12 +239,29 @@
     sure(false);
   }
 
-  function draw() { who(); choices(); held(); past(); }
+  async function notMe() {
+    fail("");
+    try {
+      await accord.part();
+      session.shop = "";
+      try { keep(session); } catch { /* forbidden */ }
+      say(w.me.parted);
+    } catch {
+      fail(w.me.fault);
+    }
+    one("[data-close]").focus(); // the button is gone
+  }
+
+  function draw() { who(); choices(); held(); told(); past(); }
 
   document.addEventListener("accord:change", () => { w = accord.words(); draw(); });
   one("[data-ask]").addEventListener("click", () => sure(true));
   one("[data-keep]").addEventListener("click", () => sure(false));
   one("[data-yes]").addEventListener("click", erase);
+  one("[data-not-me]").addEventListener("click", notMe);
+  one("[data-tell]").addEventListener("submit", choose);
+  one("#category").addEventListener("focus", suggest);
+  one("#category").addEventListener("input", suggest);
   one("[data-close]").addEventListener("click", close);
   for (const a of document.querySelectorAll("nav a")) a.hash = "at=" + session.at; // it is the same entry in another language
   if (/^https?:/.test(session.back)) {
