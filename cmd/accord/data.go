@@ -272,12 +272,13 @@ type decideCommand struct {
 	place
 	remote
 	person
-	Purpose string   `help:"The purpose." default:"personalization"`
-	N       int      `short:"n" help:"How many items." default:"10"`
-	Session []string `help:"Items of the present session."`
-	Exclude []string `help:"Items that must not be answered."`
-	Place   string   `help:"Where the answer is shown."`
-	Channel string   `help:"The channel, such as web or till."`
+	Purpose  string   `help:"The purpose." default:"personalization"`
+	N        int      `short:"n" help:"How many items." default:"10"`
+	Session  []string `help:"Items of the present session."`
+	Exclude  []string `help:"Items that must not be answered."`
+	Place    string   `help:"Where the answer is shown."`
+	Channel  string   `help:"The channel, such as web or till."`
+	Language string   `help:"The language of the texts that are shown with the answer, such as ru; else the declaration's own."`
 }
 
 // Help shows examples.
@@ -308,6 +309,9 @@ func (c decideCommand) Run(s *session) error {
 		moment["session"] = c.Session
 	}
 	body := map[string]any{"purpose": c.Purpose, "n": c.N}
+	if c.Language != "" {
+		body["language"] = c.Language
+	}
 	if len(moment) > 0 {
 		body["moment"] = moment
 	}

@@ -73,12 +73,6 @@ func read() map[string]*language {
 // Languages lists the languages in which notices can be written.
 func Languages() []string { return slices.Sorted(maps.Keys(languages)) }
 
-// primary returns the language of a tag such as en-GB.
-func primary(tag string) string {
-	tag, _, _ = strings.Cut(strings.ToLower(tag), "-")
-	return tag
-}
-
 // period says how long something is kept.
 func (l *language) period(p declare.Period) string {
 	var parts []string

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"accord/internal/declare"
 )
 
 // Finding is a text that is harder to read than it was meant to be.
@@ -22,7 +24,7 @@ func (f Finding) String() string {
 
 // Lint returns the purposes of which a layer is harder to read than grade.
 func Lint(n *Notice, grade float64) (out []Finding) {
-	l, ok := languages[primary(n.Language)]
+	l, ok := languages[declare.PrimaryLanguage(n.Language)]
 	if !ok {
 		return nil
 	}

@@ -267,7 +267,7 @@ func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.
 	} else {
 		receipt.Refused = append(receipt.Refused, decide.Refused(purpose.ID, reason))
 	}
-	receipt.Obligations = purpose.Show
+	receipt.Obligations = r.Declaration.Obligations(purpose, t.ask.Language)
 	receipt.Otherwise = otherwise(purpose, reason, receipt.Personal)
 	receipt.Items = make([]string, len(result.Items))
 	for i := range result.Items {

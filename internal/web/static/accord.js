@@ -323,7 +323,7 @@
     await ready;
     await flush(); // what was just done counts for the answer
     const answer = await call("POST", "/v1/decide", {
-      person: person() || undefined, purpose, n, exclude, moment: { channel: "web", place, session },
+      person: person() || undefined, purpose, n, exclude, language: notice.language, moment: { channel: "web", place, session },
     });
     if (answer.receipt.durable !== "no") {
       memory.receipts = [answer.receipt.id, ...memory.receipts].slice(0, MAX_RECEIPTS);
