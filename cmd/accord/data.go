@@ -369,10 +369,10 @@ func (c consentSet) Run(s *session) error {
 	}
 	for _, state := range c.Choice {
 		if !slices.Contains([]string{"given", "refused", "withdrawn", "objected"}, state) {
-			return &app.UsageError{Text: "a choice is given, refused, withdrawn or objected"}
+			return &app.UsageError{Text: fmt.Sprintf("a choice is given, refused, withdrawn or objected, and not %q", state)}
 		}
 	}
-	return app.Ask(s.ctx, c.config(s, ""), c.at(), "PUT", "/v1/consent", map[string]any{"person": c.body(), "choices": c.Choice, "method": c.Method}, s.out)
+	return app.SetConsent(s.ctx, c.config(s, ""), c.at(), c.body(), c.Choice, c.Method, s.out)
 }
 
 func (p person) query() (string, error) {

@@ -81,6 +81,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body any, out io.W
 // refusalError is a refusal as an error.
 type refusalError struct {
 	status int
+	code   string // of the problem
 	text   string
 }
 
@@ -100,7 +101,7 @@ func refusal(status int, answer []byte) error {
 		}
 		text += fmt.Sprintf("\n  %s: %s", f.Location, f.Message)
 	}
-	return &refusalError{status, text}
+	return &refusalError{status, problem.Code, text}
 }
 
 func (c *Client) send(req *http.Request) (int, []byte, error) {
