@@ -94,7 +94,7 @@ func refusal(status int, answer []byte) error {
 	if json.Unmarshal(answer, &problem) != nil || problem.Detail == "" {
 		return fmt.Errorf("the server answered %d", status)
 	}
-	text := problem.Title + ": " + problem.Detail
+	text := problem.Detail
 	for _, f := range problem.Errors {
 		if strings.Contains(problem.Detail, f.Location+" "+f.Message) {
 			continue // is said already
