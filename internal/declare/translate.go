@@ -131,8 +131,11 @@ func PrimaryLanguage(tag string) string {
 // Obligations returns what goes with the answers for a purpose, for whoever asks
 // for a language.
 func (d *Declaration) Obligations(p *Purpose, asked string) []Obligation {
+	if len(p.Show) == 0 || asked == "" {
+		return p.Show
+	}
 	language := d.Language(asked)
-	if len(p.Show) == 0 || language == d.Languages[0] {
+	if language == d.Languages[0] {
 		return p.Show
 	}
 	out := slices.Clone(p.Show)
