@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -164,14 +165,16 @@ type keyPlace struct {
 
 type keyAdd struct {
 	keyPlace
-	Kind   string   `help:"write: public, sits in browsers, collects. secret: the shop's servers, decides." enum:"write,secret" required:""`
-	Source string   `help:"What uses it, such as web or backend." required:""`
-	Origin []string `help:"Origin that a browser may call from (write keys), such as https://shop.example; repeat for more."`
+	Kind   string   `help:"write: public, for pages and apps, which speak for whoever they prove. secret: for the shop's servers, which speak for everybody." enum:"write,secret" required:""`
+	Source string   `help:"Your name for what uses it, such as web or backend; accord stop source stops it by this name." required:""`
+	Origin []string `help:"Origin that a browser may call from (write keys), such as https://shop.example; repeat for more. Without one no browser may use the key."`
 }
 
 // Help shows examples.
 func (keyAdd) Help() string {
-	return `Examples:
+	return `The key alone goes to standard output. A running server takes it within a second.
+
+Examples:
   accord key add --kind write --source web --origin https://shop.example --data shop
   accord key add --kind secret --source backend --data shop`
 }
@@ -272,12 +275,13 @@ type decideCommand struct {
 	place
 	remote
 	person
-	Purpose string   `help:"The purpose." default:"personalization"`
-	N       int      `short:"n" help:"How many items." default:"10"`
-	Session []string `help:"Items of the present session."`
-	Exclude []string `help:"Items that must not be answered."`
-	Place   string   `help:"Where the answer is shown."`
-	Channel string   `help:"The channel, such as web or till."`
+	Purpose  string   `help:"The purpose." default:"personalization"`
+	N        int      `short:"n" help:"How many items." default:"10"`
+	Session  []string `help:"Ids of products of the present session, the newest last."`
+	Exclude  []string `help:"Ids of products that must not be answered."`
+	Place    string   `help:"Where the answer is shown, such as London or shop-7."`
+	Channel  string   `help:"The channel, such as web or till."`
+	Language string   `help:"The language of the texts that are shown with the answer, such as ru; else the declaration's own."`
 }
 
 // Help shows examples.
@@ -288,10 +292,13 @@ func (decideCommand) Help() string {
   accord decide --user 12347 --server http://127.0.0.1:8080 --key sk_…`
 }
 
-// Validate refuses a number of items that nobody can answer.
+// Validate refuses a number of items that nobody can answer, and two people.
 func (c decideCommand) Validate() error {
 	if c.N < 1 || c.N > app.MaxItems {
 		return fmt.Errorf("-n takes 1 to %d items", app.MaxItems)
+	}
+	if c.User != "" && c.Anonymous != "" {
+		return errors.New("name one person, with --user or with --anonymous, or nobody")
 	}
 	return nil
 }
@@ -308,6 +315,9 @@ func (c decideCommand) Run(s *session) error {
 		moment["session"] = c.Session
 	}
 	body := map[string]any{"purpose": c.Purpose, "n": c.N}
+	if c.Language != "" {
+		body["language"] = c.Language
+	}
 	if len(moment) > 0 {
 		body["moment"] = moment
 	}
@@ -350,12 +360,23 @@ type consentSet struct {
 	remote
 	person
 	Choice map[string]string `arg:"" help:"purpose=state, such as personalization=withdrawn."`
-	Method string            `help:"How the person said so." default:"api"`
+	Method string            `help:"How the person said so, in a word such as till or phone." default:"api"`
 }
 
 // Help shows examples.
 func (consentSet) Help() string {
-	return "Example:\n  accord consent set --user 12347 personalization=withdrawn --data try"
+	return `A choice is one of
+
+    given       yes
+    refused     no, to what was asked for the first time
+    withdrawn   no longer: ends a yes, and destroys what lived for it alone
+    objected    no, to what needs no yes but can be ended
+
+It prints what holds afterwards. Which purposes there are stands in the declaration.
+
+Examples:
+  accord consent set --user 12347 personalization=withdrawn --data try
+  accord consent set --user 12347 personalization=given newsletter=refused --method till --data try`
 }
 
 // Run records the choice and prints what is in force.
@@ -365,10 +386,10 @@ func (c consentSet) Run(s *session) error {
 	}
 	for _, state := range c.Choice {
 		if !slices.Contains([]string{"given", "refused", "withdrawn", "objected"}, state) {
-			return &app.UsageError{Text: "a choice is given, refused, withdrawn or objected"}
+			return &app.UsageError{Text: fmt.Sprintf("a choice is given, refused, withdrawn or objected, and not %q", state)}
 		}
 	}
-	return app.Ask(s.ctx, c.config(s, ""), c.at(), "PUT", "/v1/consent", map[string]any{"person": c.body(), "choices": c.Choice, "method": c.Method}, s.out)
+	return app.SetConsent(s.ctx, c.config(s, ""), c.at(), c.body(), c.Choice, c.Method, s.out)
 }
 
 func (p person) query() (string, error) {

@@ -31,7 +31,13 @@ type noticeLint struct {
 }
 
 // Help shows an example.
-func (noticeLint) Help() string { return "Example:\n  accord notice lint --config accord.yaml" }
+func (noticeLint) Help() string {
+	return `The grade is a school grade, from the length of sentences and words. It is 9
+unless the declaration says another, such as "reading: {grade: 7}".
+
+Example:
+  accord notice lint --config accord.yaml`
+}
 
 // Run checks every text.
 func (c noticeLint) Run(s *session) error { return app.NoticeLint(c.Data, c.Config, c.JSON, s.out) }

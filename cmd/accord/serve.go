@@ -61,7 +61,7 @@ func (c demoCommand) Run(s *session) error {
 
 type initCommand struct {
 	Data string `help:"The data directory to make." default:"accord-data" env:"ACCORD_DATA" type:"path"`
-	Kind string `help:"What it is for: ${enum}. Simulated consents are refused in production." enum:"production,evaluation,demonstration" default:"production"`
+	Kind string `help:"What it is for: production, evaluation or demonstration. Simulated consents are refused in production." enum:"production,evaluation,demonstration" default:"production"`
 	Name string `help:"The brand that answers for the data." default:"Example Shop Ltd"`
 }
 

@@ -32,7 +32,7 @@ type stopCommand struct{ halt }
 // Help shows examples.
 func (stopCommand) Help() string {
 	return `It is in force at once and after every restart, until accord resume. Nothing is
-destroyed: what was kept waits.
+destroyed: what was kept waits. It prints all stops in force.
 
 Examples:
   accord stop purpose personalization --why "complaint 17" --server http://127.0.0.1:8080 --key sk_…

@@ -137,15 +137,20 @@ func TestStateOfAnAnswer(t *testing.T) {
 }
 
 // TestObligationsTravel: what the declaration says must be shown is in the answer
-// and in its receipt, personal or not.
+// and in its receipt, personal or not, in the language of whoever sees it.
 func TestObligationsTravel(t *testing.T) {
 	h := newHouse(t)
 	h.give("anna")
-	for _, a := range []*answer{
+	for i, a := range []*answer{
 		h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret)),
 		h.do("POST", "/v1/decide", `{"n":3}`, key(h.write)),
+		h.do("POST", "/v1/decide", `{"n":3,"language":"de"}`, key(h.write)),
+		h.do("POST", "/v1/decide", `{"n":3,"language":"ru-RU"}`, key(h.write)),
 	} {
-		const want = `[map[code:human_contact text:Questions? "Ask" Anna: 030 123]]`
+		want := `[map[code:human_contact text:Questions? "Ask" Anna: 030 123]]`
+		if i == 3 {
+			want = `[map[code:human_contact text:Вопросы? Анна, 030 123]]`
+		}
 		if a.status(200); fmt.Sprint(a.at("obligations")) != want || fmt.Sprint(a.at("receipt", "obligations")) != want {
 			t.Errorf("personal %v: %s", a.at("personal"), a.body)
 		}

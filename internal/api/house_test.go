@@ -107,7 +107,8 @@ func template(tb testing.TB) (*declare.Declaration, *notice.Registry) {
     show: [{code: human_contact, text: "Questions? \"Ask\" Anna: 030 123"}]`
 	d, err := declare.Parse("accord.yaml", []byte(strings.Replace(string(declare.Template("shop")), "receipt: after", show, 1)))
 	must(tb, err)
-	must(tb, d.Translate("ru", "accord.ru.yaml", declare.TemplateTranslations()["ru"]))
+	const shown = "\nshow:\n  personalization:\n    human_contact: Вопросы? Анна, 030 123\n"
+	must(tb, d.Translate("ru", "accord.ru.yaml", append(declare.TemplateTranslations()["ru"], shown...)))
 	notices, err := notice.NewRegistry(d)
 	must(tb, err)
 	return d, notices

@@ -19,11 +19,12 @@ import (
 // decideQuestion describes what [parseDecide] reads. Both are held to the same
 // limits by TestDecideKeepsItsSchema.
 type decideQuestion struct {
-	Person  *person      `json:"person,omitempty" doc:"Whom the answer is for; absent for nobody"`
-	Purpose string       `json:"purpose,omitempty" default:"personalization" minLength:"1" maxLength:"64" doc:"A purpose of the declaration"`
-	Moment  decideMoment `json:"moment,omitempty" doc:"What may be known without knowing the person"`
-	Exclude []productID  `json:"exclude,omitempty" maxItems:"500" doc:"Products that must not be answered"`
-	N       int          `json:"n,omitempty" default:"10" minimum:"1" maximum:"100" doc:"How many items"`
+	Person   *person      `json:"person,omitempty" doc:"Whom the answer is for; absent for nobody"`
+	Purpose  string       `json:"purpose,omitempty" default:"personalization" minLength:"1" maxLength:"64" doc:"A purpose of the declaration"`
+	Moment   decideMoment `json:"moment,omitempty" doc:"What may be known without knowing the person"`
+	Exclude  []productID  `json:"exclude,omitempty" maxItems:"500" doc:"Products that must not be answered"`
+	N        int          `json:"n,omitempty" default:"10" minimum:"1" maximum:"100" doc:"How many items"`
+	Language string       `json:"language,omitempty" maxLength:"35" doc:"The language, BCP 47, of the texts that must be shown with the answer; where there are none in it, the declaration's own" example:"ru"`
 }
 
 type decideMoment struct {
@@ -34,10 +35,11 @@ type decideMoment struct {
 }
 
 const (
-	maxPurpose = 64
-	maxPlace   = 128
-	maxChannel = 32
-	maxItemID  = 128
+	maxPurpose  = 64
+	maxPlace    = 128
+	maxChannel  = 32
+	maxItemID   = 128
+	maxLanguage = 35 // what BCP 47 asks everybody to take
 
 	defaultPurpose = "personalization"
 	defaultN       = 10
@@ -97,6 +99,8 @@ func (q *question) top(name string) {
 		q.items("body.exclude", &q.ask.Exclude)
 	case "n":
 		q.number("body.n", &q.ask.N, 1, decide.MaxItems)
+	case "language":
+		q.string("body.language", &q.ask.Language, 0, maxLanguage)
 	default:
 		q.unknown("body")
 	}

@@ -117,7 +117,7 @@ var known = func() map[string]string {
 	m := map[string]string{}
 	for _, s := range []string{
 		"writeKey", "context", "batch", "accord", "visitor", "shop_token",
-		"person", "purpose", "moment", "exclude", "n", "user_id", "anonymous_id",
+		"person", "purpose", "moment", "exclude", "n", "language", "user_id", "anonymous_id",
 		"time", "place", "channel", "session",
 	} {
 		m[`"`+s+`"`] = s

@@ -90,6 +90,7 @@ func TestDecideKeepsItsSchema(t *testing.T) {
 	limit(q, "n", "default", defaultN)
 	limit(q, "purpose", "maxLength", maxPurpose)
 	limit(q, "exclude", "maxItems", 500)
+	limit(q, "language", "maxLength", maxLanguage)
 	limit(m, "session", "maxItems", 500)
 	limit(m, "place", "maxLength", maxPlace)
 	limit(m, "channel", "maxLength", maxChannel)
@@ -99,13 +100,13 @@ func TestDecideKeepsItsSchema(t *testing.T) {
 		}
 	}
 	list := `["` + strings.Repeat(`a","`, 499) + `a"]`
-	body := `{"person":{"user_id":"` + strings.Repeat("a", 512) + `"},"n":100,"exclude":` + list + `,"moment":{"session":` + list +
+	body := `{"person":{"user_id":"` + strings.Repeat("a", 512) + `"},"n":100,"language":"` + strings.Repeat("l", maxLanguage) + `","exclude":` + list + `,"moment":{"session":` + list +
 		`,"place":"` + strings.Repeat("p", maxPlace) + `","channel":"` + strings.Repeat("c", maxChannel) + `"}}`
 	h.do("POST", "/v1/decide", body, key(h.secret)).status(200)
 	for _, longer := range []string{
 		strings.Replace(body, `"place":"`, `"place":"p`, 1), strings.Replace(body, `"channel":"`, `"channel":"c`, 1),
 		strings.Replace(body, `"session":[`, `"session":["a",`, 1), strings.Replace(body, `"exclude":[`, `"exclude":["a",`, 1),
-		strings.Replace(body, `"n":100`, `"n":101`, 1), strings.Replace(body, `"user_id":"`, `"user_id":"a`, 1),
+		strings.Replace(body, `"n":100`, `"n":101`, 1), strings.Replace(body, `"language":"`, `"language":"l`, 1), strings.Replace(body, `"user_id":"`, `"user_id":"a`, 1),
 	} {
 		h.do("POST", "/v1/decide", longer, key(h.secret)).problem(422, codeInvalid)
 	}

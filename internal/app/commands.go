@@ -138,18 +138,28 @@ const (
 // Ask sends one request to the API, of a running server when one is named, else
 // of the data directory opened in this process.
 func Ask(ctx context.Context, c Config, at Server, method, path string, body any, out io.Writer) error {
+	return speak(ctx, c, at, func(client *Client) error { return client.Do(ctx, method, path, body, out) })
+}
+
+// speak lets act speak to the API, of a running server when one is named, else of
+// the data directory opened in this process, where all that was taken counts.
+func speak(ctx context.Context, c Config, at Server, act func(*Client) error) error {
 	if at.URL != "" {
 		client, err := NewClient(at)
 		if err != nil {
 			return err
 		}
-		return client.Do(ctx, method, path, body, out)
+		return act(client)
 	}
 	return orServer(within(ctx, c, func(h *House) error {
 		if err := h.CatchUp(ctx); err != nil {
 			return err
 		}
-		return h.ask(ctx, method, path, body, out)
+		client, err := h.client()
+		if err != nil {
+			return err
+		}
+		return act(client)
 	}))
 }
 

@@ -1,13 +1,16 @@
 package app
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -31,7 +34,7 @@ import (
 // PersonQuery makes it, one after another. Who chose nothing has none: it says on
 // talk how many those are, and fails where all are.
 func ExportConsents(ctx context.Context, c Config, at Server, queries []string, out, talk io.Writer) error {
-	all := func(client *Client) error {
+	return speak(ctx, c, at, func(client *Client) error {
 		none := 0
 		for _, q := range queries {
 			err := client.Do(ctx, "GET", "/v1/consent/record?"+q, nil, out)
@@ -47,21 +50,50 @@ func ExportConsents(ctx context.Context, c Config, at Server, queries []string, 
 			fmt.Fprintf(talk, "%d of %d people have chosen nothing here, so there is no receipt of theirs.\n", none, len(queries))
 		}
 		return nil
-	}
-	if at.URL != "" {
-		client, err := NewClient(at)
-		if err != nil {
+	})
+}
+
+// SetConsent records a person's choices, states by purpose, and writes what is in
+// force afterwards. A name that the declaration does not have is named, and so are
+// those that it has: the API itself repeats nothing that it was sent.
+func SetConsent(ctx context.Context, c Config, at Server, person, choices map[string]string, method string, out io.Writer) error {
+	return speak(ctx, c, at, func(client *Client) error {
+		err := client.Do(ctx, "PUT", "/v1/consent", map[string]any{"person": person, "choices": choices, "method": method}, out)
+		if r, ok := errors.AsType[*refusalError](err); !ok || r.code != "purpose" {
 			return err
 		}
-		return all(client)
+		return cmp.Or(client.unknownPurpose(ctx, choices), err)
+	})
+}
+
+// unknownPurpose returns an error that names the first purpose of choices that
+// nobody declared, or nil where there is none or the declaration cannot be read.
+func (c *Client) unknownPurpose(ctx context.Context, choices map[string]string) error {
+	var answer bytes.Buffer
+	if err := c.Do(ctx, "GET", "/v1/declaration", nil, &answer); err != nil {
+		return nil
 	}
-	return orServer(within(ctx, c, func(h *House) error {
-		client, err := h.client()
-		if err != nil {
-			return err
+	var d struct {
+		Purposes []struct {
+			ID        string `json:"id"`
+			Choosable bool   `json:"choosable"`
+		} `json:"purposes"`
+	}
+	if err := json.Unmarshal(answer.Bytes(), &d); err != nil {
+		return nil
+	}
+	var all, choosable []string
+	for _, p := range d.Purposes {
+		if all = append(all, p.ID); p.Choosable {
+			choosable = append(choosable, p.ID)
 		}
-		return all(client)
-	}))
+	}
+	for _, name := range slices.Sorted(maps.Keys(choices)) {
+		if !slices.Contains(all, name) {
+			return &UsageError{fmt.Sprintf("the declaration has no purpose %q; a choice can be made about %s", name, strings.Join(choosable, ", "))}
+		}
+	}
+	return nil
 }
 
 // ConsentsReport is what an import of choices did.

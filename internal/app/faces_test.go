@@ -204,18 +204,23 @@ func withdraw(v visit) {
 		v.Errorf("the personal row says %q", why)
 	}
 
-	// An event leaves with what may be kept and with nothing else.
+	// An event leaves with what may be kept and with nothing else. A question says
+	// which language is read.
 	sent := v.text(`(async () => {
 		const send = fetch;
-		let body = "nothing";
-		window.fetch = (to, how) => { if (to.endsWith("/v1/batch")) body = how.body; return send(to, how); };
+		let body = "nothing", asked = "";
+		window.fetch = (to, how) => {
+			if (to.endsWith("/v1/batch")) body = how.body;
+			if (to.endsWith("/v1/decide")) asked = JSON.parse(how.body).language;
+			return send(to, how);
+		};
 		await accord.track("Product Viewed", { product_id: "P-sent", mood: "sad" });
 		await accord.track("Mood Changed", { mood: "sad" });
 		await accord.decide();
 		window.fetch = send;
-		return body;
+		return asked + " " + body;
 	})()`)
-	if !strings.Contains(sent, "P-sent") || strings.Contains(sent, "sad") {
+	if !strings.HasPrefix(sent, "en {") || !strings.Contains(sent, "P-sent") || strings.Contains(sent, "sad") {
 		v.Errorf("what was sent is %s", sent)
 	}
 

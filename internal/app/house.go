@@ -168,7 +168,7 @@ func (h *House) openFiles() (err error) {
 		return fmt.Errorf("the declaration's shop_keys: %w", err)
 	}
 	if where := h.declaration.ShopJWKS; where != "" {
-		h.keySet = newKeySet(where, cmp.Or(h.config.Config, h.directory.file("accord.yaml")), h.shop, h.logger)
+		h.keySet = newKeySet(where, cmp.Or(h.config.Config, h.directory.file("accord.yaml")), h.shop, h.clock.Now, h.logger)
 	}
 	if h.access, err = auth.Open(h.directory.file("access.json")); err != nil {
 		return err

@@ -33,6 +33,7 @@ func (h *House) observe(r *prometheus.Registry) {
 	gauge("receipts_queue", "Receipts that wait for the disk.", func() float64 { return float64(h.journal.Stats().Queued) })
 	gauge("receipt_gaps", "Runs that did not end in order, so that receipts of their last second may not be kept; run.json lists them.", func() float64 { return float64(len(h.run.Gaps)) })
 	gauge("clock_behind_seconds", "How far the machine's clock lies behind the time that was reached. Above 60 answers are un-personal, unless serve was started with --trust-clock.", func() float64 { return h.clock.behind().Seconds() })
+	gauge("shop_jwks_age_seconds", "How long ago the key set at shop_jwks was read. Above 86400 shop tokens of its keys prove nobody.", func() float64 { return h.keySet.age().Seconds() })
 	gauge("receipts_waited_seconds", "For how long the oldest receipt that is not durable has waited.", func() float64 { return h.journal.Stats().Waited.Seconds() })
 	gauge("model_people", "People whom the newest model was learnt from.", func() float64 { return float64(h.learner.people.Load()) })
 	gauge("model_learnt_timestamp_seconds", "When the last learning began that succeeded.", h.learner.learnt)

@@ -81,6 +81,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body any, out io.W
 // refusalError is a refusal as an error.
 type refusalError struct {
 	status int
+	code   string // of the problem
 	text   string
 }
 
@@ -93,14 +94,14 @@ func refusal(status int, answer []byte) error {
 	if json.Unmarshal(answer, &problem) != nil || problem.Detail == "" {
 		return fmt.Errorf("the server answered %d", status)
 	}
-	text := problem.Title + ": " + problem.Detail
+	text := problem.Detail
 	for _, f := range problem.Errors {
 		if strings.Contains(problem.Detail, f.Location+" "+f.Message) {
 			continue // is said already
 		}
 		text += fmt.Sprintf("\n  %s: %s", f.Location, f.Message)
 	}
-	return &refusalError{status, text}
+	return &refusalError{status, problem.Code, text}
 }
 
 func (c *Client) send(req *http.Request) (int, []byte, error) {

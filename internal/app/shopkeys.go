@@ -24,12 +24,13 @@ const (
 )
 
 // keySet follows the key set that the declaration names. What it last read stays
-// in force until the next success: a shop whose address does not answer for a
-// while keeps its customers.
+// in force until the next success, for identity.MaxJWKSAge at most: a shop whose
+// address does not answer for a while keeps its customers.
 type keySet struct {
 	source string // an address or a file
 	keys   *identity.ShopKeys
 	client *http.Client
+	now    func() time.Time
 	logger *slog.Logger
 
 	stop context.CancelFunc
@@ -38,7 +39,7 @@ type keySet struct {
 
 // newKeySet returns a key set that nobody follows yet. A file's name counts from
 // the directory of the declaration.
-func newKeySet(source, declaration string, keys *identity.ShopKeys, logger *slog.Logger) *keySet {
+func newKeySet(source, declaration string, keys *identity.ShopKeys, now func() time.Time, logger *slog.Logger) *keySet {
 	if !strings.Contains(source, "://") && !filepath.IsAbs(source) {
 		source = filepath.Join(filepath.Dir(declaration), source)
 	}
@@ -48,7 +49,7 @@ func newKeySet(source, declaration string, keys *identity.ShopKeys, logger *slog
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &keySet{source: source, keys: keys, client: client, logger: logger}
+	return &keySet{source: source, keys: keys, client: client, now: now, logger: logger}
 }
 
 // run reads the key set, so that it is there before the first question, and goes
@@ -81,13 +82,36 @@ func (k *keySet) close() {
 func (k *keySet) read(ctx context.Context) time.Duration {
 	b, err := k.fetch(ctx)
 	if err == nil {
-		err = k.keys.ReplaceJWKS(b)
+		err = k.keys.ReplaceJWKS(b, k.now())
 	}
 	if err == nil || ctx.Err() != nil {
 		return keySetEvery
 	}
-	k.logger.Warn("the key set at shop_jwks was not read; shop tokens are checked with the keys read before, if any", "source", k.source, "error", err)
+	k.complain(err)
 	return keySetAgain
+}
+
+// complain says what becomes of the customers, and what to do.
+func (k *keySet) complain(err error) {
+	const do = "let the source answer with a key set, or write the shop's keys into shop_keys and start again"
+	read := k.keys.JWKSRead()
+	switch {
+	case read.IsZero():
+		k.logger.Error("the key set at shop_jwks was never read: shop tokens of its keys prove nobody; "+do, "source", k.source, "error", err)
+	case k.age() >= identity.MaxJWKSAge:
+		k.logger.Error("the key set at shop_jwks was not read for too long: shop tokens of its keys prove nobody any more; "+do, "source", k.source, "last_read", read, "error", err)
+	default:
+		k.logger.Warn("the key set at shop_jwks was not read: the keys read before still count, until they are too old; "+do, "source", k.source, "last_read", read, "count_until", read.Add(identity.MaxJWKSAge), "error", err)
+	}
+}
+
+// age returns how long ago the key set was read: the longest Duration, 292 years,
+// before the first time, and 0 where the declaration names none.
+func (k *keySet) age() time.Duration {
+	if k == nil {
+		return 0
+	}
+	return k.now().Sub(k.keys.JWKSRead())
 }
 
 // fetch returns the bytes of the key set, one more than are allowed at most.

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -53,7 +55,7 @@ func (p *publisher) token(t *testing.T, kid, user string) string {
 	return out
 }
 
-// What was read stays in force until the next success, whatever fails.
+// What was read stays in force while the next reading fails, whatever fails.
 func TestKeySetIsFollowed(t *testing.T) {
 	p := &publisher{}
 	p.rotate("a", 1)
@@ -61,7 +63,7 @@ func TestKeySetIsFollowed(t *testing.T) {
 	defer server.Close()
 	var log bytes.Buffer
 	keys := &identity.ShopKeys{}
-	k := newKeySet(server.URL, "accord.yaml", keys, slog.New(slog.NewTextHandler(&log, nil)))
+	k := newKeySet(server.URL, "accord.yaml", keys, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
 	holds := func(token string) bool {
 		_, err := keys.Verify(token, "shop", time.Now())
 		return err == nil
@@ -105,10 +107,79 @@ func TestKeySetInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := &identity.ShopKeys{}
-	k := newKeySet("jwks.json", filepath.Join(dir, "accord.yaml"), keys, quiet())
+	k := newKeySet("jwks.json", filepath.Join(dir, "accord.yaml"), keys, time.Now, quiet())
 	k.run()
 	k.close()
 	if _, err := keys.Verify(p.token(t, "a", "anna"), "shop", time.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+// lastLine is a log of which the last line counts.
+type lastLine struct {
+	mu   sync.Mutex
+	line string // guarded by mu
+}
+
+func (l *lastLine) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.line = string(b)
+	return len(b), nil
+}
+
+func (l *lastLine) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.line
+}
+
+// Keys that cannot be read any more prove nobody after a day, and the operator is
+// told before and after; they come back with the next success.
+func TestKeySetGrowsTooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, file := &publisher{}, filepath.Join(t.TempDir(), "jwks.json")
+		p.rotate("a", 1)
+		publish := func() {
+			t.Helper()
+			if err := os.WriteFile(file, []byte(p.set), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		log := &lastLine{}
+		keys := &identity.ShopKeys{}
+		k := newKeySet(file, "accord.yaml", keys, time.Now, slog.New(slog.NewTextHandler(log, nil)))
+		after := func(wait time.Duration, holds bool, says string) {
+			t.Helper()
+			time.Sleep(wait)
+			synctest.Wait()
+			if _, err := keys.Verify(p.token(t, "a", "anna"), "shop", time.Now()); (err == nil) != holds {
+				t.Errorf("at the age %s: %v", k.age(), err)
+			}
+			if !strings.Contains(log.String(), says) {
+				t.Errorf("at the age %s it does not say %q: %s", k.age(), says, log)
+			}
+		}
+		k.run()
+		defer k.close()
+		if !strings.Contains(log.String(), "was never read") || k.age() < 100*365*24*time.Hour {
+			t.Errorf("without a file, at the age %s: %s", k.age(), log)
+		}
+		publish()
+		after(keySetAgain, true, "")
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		after(identity.MaxJWKSAge-time.Nanosecond, true, "count_until=2000-01-02T00:00:30") // read half a minute after the bubble's midnight
+		after(time.Nanosecond, false, "")
+		after(keySetAgain, false, "prove nobody any more; let the source answer with a key set, or write the shop's keys into shop_keys")
+		publish()
+		after(keySetAgain, true, "")
+		if age := k.age(); age >= keySetEvery {
+			t.Errorf("read again, at the age %s", age)
+		}
+	})
+	if age := (*keySet)(nil).age(); age != 0 {
+		t.Errorf("where none is declared the age is %s", age)
 	}
 }

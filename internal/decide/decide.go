@@ -46,6 +46,9 @@ type Ask struct {
 	Moment  Moment
 	Exclude []string // items that must not be answered
 	N       int      // 1 ≤ N ≤ MaxItems
+	// Language, a BCP 47 tag, is what whoever sees the answer reads; "" is the
+	// declaration's own.
+	Language string
 }
 
 // Engine answers asks. It must be safe for concurrent use, must not keep the

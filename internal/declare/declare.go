@@ -168,7 +168,8 @@ type Purpose struct {
 	// Period means until withdrawn.
 	Valid Period
 	// Show are the texts that go with every answer for this purpose, personal or
-	// not, in the order of the file: whoever shows the answer shows them too.
+	// not, in the order of the file: whoever shows the answer shows them too. See
+	// Declaration.Obligations for other languages.
 	Show []Obligation
 	// Signed says that only a consent with the person's own signature counts.
 	Signed bool

@@ -81,14 +81,14 @@ func isLanguage(s string) bool {
 
 // TextKey names one text of a declaration that people read.
 type TextKey struct {
-	// Section is "purposes", "identifiers", "attributes", "context", "events",
-	// "categories" or "recipients".
+	// Section is "purposes", "show", "identifiers", "attributes", "context",
+	// "events", "categories" or "recipients".
 	Section string
 	// Name is the purpose, the identifier, the path, the event or, of a category
 	// or a recipient, the word of the declaration itself.
 	Name string
-	// Part is "title", "text" or "without" of a purpose and the path of an
-	// event's field; else "".
+	// Part is "title", "text" or "without" of a purpose, the code of what goes
+	// with its answers, and the path of an event's field; else "".
 	Part string
 }
 
@@ -108,6 +108,43 @@ type Texts map[TextKey]string
 // not translated.
 func (d *Declaration) Texts(language string) Texts { return d.texts[language] }
 
+// Language returns the language of the declaration's texts for whoever asks for a
+// BCP 47 tag such as en-GB: the same, else one of the same primary language, else
+// the one that the declaration is written in.
+func (d *Declaration) Language(asked string) string {
+	for _, same := range []func(string) string{strings.ToLower, PrimaryLanguage} {
+		for _, l := range d.Languages {
+			if d.texts[l] != nil && same(l) == same(asked) {
+				return l
+			}
+		}
+	}
+	return d.Languages[0]
+}
+
+// PrimaryLanguage returns the language of a tag such as en-GB.
+func PrimaryLanguage(tag string) string {
+	tag, _, _ = strings.Cut(strings.ToLower(tag), "-")
+	return tag
+}
+
+// Obligations returns what goes with the answers for a purpose, for whoever asks
+// for a language.
+func (d *Declaration) Obligations(p *Purpose, asked string) []Obligation {
+	if len(p.Show) == 0 || asked == "" {
+		return p.Show
+	}
+	language := d.Language(asked)
+	if language == d.Languages[0] {
+		return p.Show
+	}
+	out := slices.Clone(p.Show)
+	for i := range out {
+		out[i].Text = d.texts[language][TextKey{"show", string(p.ID), out[i].Code}]
+	}
+	return out
+}
+
 // ownTexts gathers the texts as the declaration itself has them. A field without
 // a text has none in any language.
 func (d *Declaration) ownTexts() Texts {
@@ -126,6 +163,9 @@ func (d *Declaration) ownTexts() Texts {
 		put("purposes", string(p.ID), "title", p.Title)
 		put("purposes", string(p.ID), "text", p.Text)
 		put("purposes", string(p.ID), "without", p.Without)
+		for _, o := range p.Show {
+			put("show", string(p.ID), o.Code, o.Text)
+		}
 		for _, r := range p.Recipients {
 			put("recipients", r, "", r)
 		}
@@ -181,8 +221,8 @@ func (s *source) lacks(own, t Texts) {
 	}
 }
 
-// translation reads the sections into t. In each there are texts by name; only
-// those of a purpose and of an event have parts.
+// translation reads the sections into t. In each there are texts by name; those of
+// a purpose and of an event have parts.
 func (s *source) translation(root *yaml.Node, own, t Texts) {
 	take := func(key TextKey, e entry) {
 		if own[key] == "" {
@@ -191,9 +231,9 @@ func (s *source) translation(root *yaml.Node, own, t Texts) {
 		}
 		t[key], _ = s.text(e.value, key.String())
 	}
-	for section, n := range s.object(root, "the translation", "purposes", "identifiers", "attributes", "context", "events", "categories", "recipients") {
+	for section, n := range s.object(root, "the translation", "purposes", "show", "identifiers", "attributes", "context", "events", "categories", "recipients") {
 		for _, e := range s.entries(n, section) {
-			if section != "purposes" && section != "events" {
+			if section != "purposes" && section != "show" && section != "events" {
 				take(TextKey{Section: section, Name: e.key}, e)
 				continue
 			}

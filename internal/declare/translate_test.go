@@ -59,6 +59,50 @@ func TestTranslationNamesEveryFault(t *testing.T) {
 	}
 }
 
+// smallInRussian translates small but for what it is given beside.
+const smallInRussian = `purposes:
+  orders: {text: Чтобы привезти заказ.}
+  taste: {text: Чтобы советовать.}
+identifiers: {user_id: Номер}
+categories: {contact: связь, purchase: покупки, device: устройство, account: запись}
+`
+
+// TestObligationsAreTranslated: what goes with an answer has a translation like any
+// other text, and who asks for none or an unknown one reads the declaration's own.
+func TestObligationsAreTranslated(t *testing.T) {
+	const own = "languages: [en, ru, pt-br]\n"
+	declared := strings.NewReplacer("version: 1\n", "version: 1\n"+own, "receipt: before", "show: [{code: human, text: Ask us}, {code: price, text: Same for all}]").Replace(small)
+	for without, says := range map[string]string{
+		"human": `lacks show: "taste": "human", which is "Ask us"`, "nobody": `no text for show: "taste": "nobody"`,
+	} {
+		text := smallInRussian + "show: {taste: {human: Спросите нас, price: Одна для всех, " + without + ": x}}\n"
+		if without == "human" {
+			text = smallInRussian + "show: {taste: {price: Одна для всех}}\n"
+		}
+		if err := mustParse(t, declared).Translate("ru", "accord.ru.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	d := mustParse(t, declared)
+	if err := d.Translate("ru", "accord.ru.yaml", []byte(smallInRussian+"show: {taste: {human: Спросите нас, price: Одна для всех}}\n")); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := d.Purpose("taste")
+	taste := &d.Purposes[p]
+	for asked, want := range map[string]string{
+		"": "Ask us, Same for all", "en": "Ask us, Same for all", "de": "Ask us, Same for all", "pt-BR": "Ask us, Same for all", // not translated yet
+		"ru": "Спросите нас, Одна для всех", "RU-ru": "Спросите нас, Одна для всех",
+	} {
+		show := d.Obligations(taste, asked)
+		if len(show) != 2 || show[0].Text+", "+show[1].Text != want || show[0].Code != "human" {
+			t.Errorf("%q: %v", asked, show)
+		}
+	}
+	if taste.Show[0].Text != "Ask us" {
+		t.Error("the declaration itself was changed")
+	}
+}
+
 func TestLanguagesAndReading(t *testing.T) {
 	d := mustParse(t, small)
 	if len(d.Languages) != 1 || d.Languages[0] != "en" || d.Grade != 9 {

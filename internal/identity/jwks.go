@@ -10,13 +10,32 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"time"
 )
 
 // Bounds of a JSON Web Key Set.
 const (
 	MaxJWKS     = 64 << 10 // bytes
 	maxJWKSKeys = 64
+	// MaxJWKSAge is how long a key set proves anything after it was read. A shop
+	// takes a key that leaked off its set, so what cannot be read any more must not
+	// count for ever.
+	MaxJWKSAge = 24 * time.Hour
 )
+
+// keySet are the keys of a set by kid, and when they were read.
+type keySet struct {
+	keys map[string]crypto.PublicKey
+	read time.Time
+}
+
+// at returns the key that proves the tokens of a kid at now, or nil.
+func (s *keySet) at(kid string, now time.Time) crypto.PublicKey {
+	if s == nil || now.Sub(s.read) >= MaxJWKSAge {
+		return nil
+	}
+	return s.keys[kid]
+}
 
 // jwk is a JSON Web Key (RFC 7517, 7518 and 8037) as far as it is read.
 type jwk struct {
@@ -33,12 +52,13 @@ type jwk struct {
 	K   string `json:"k"` // of a secret one
 }
 
-// ReplaceJWKS puts the keys of a JSON Web Key Set in place of those of the last
-// one. A key proves only the tokens that name its kid. Keys for other uses, and of
-// sorts that Verify does not take, are passed over. After an error the keys of
-// before stay: a set without a usable key, with a private one, with two of one kid,
-// or that is too large.
-func (s *ShopKeys) ReplaceJWKS(b []byte) error {
+// ReplaceJWKS puts the keys of a JSON Web Key Set that was read at now in place of
+// those of the last one, for [MaxJWKSAge]. A key proves only the tokens that name
+// its kid. Keys for other uses, and of sorts that Verify does not take, are passed
+// over. After an error the keys of before stay, for the rest of their time: a set
+// without a usable key, with a private one, with two of one kid, or that is too
+// large.
+func (s *ShopKeys) ReplaceJWKS(b []byte, now time.Time) error {
 	if len(b) > MaxJWKS {
 		return fmt.Errorf("the key set is larger than %d bytes", MaxJWKS)
 	}
@@ -69,8 +89,16 @@ func (s *ShopKeys) ReplaceJWKS(b []byte) error {
 	if len(named) == 0 {
 		return errors.New("the key set has no key that can be used: one for signatures, with a kid, that is Ed25519, ECDSA on P-256, or RSA of 2048 to 8192 bits")
 	}
-	s.named.Store(&named)
+	s.named.Store(&keySet{keys: named, read: now})
 	return nil
+}
+
+// JWKSRead returns when the newest key set was read, the zero time before the first.
+func (s *ShopKeys) JWKSRead() time.Time {
+	if set := s.named.Load(); set != nil {
+		return set.read
+	}
+	return time.Time{}
 }
 
 // public returns the key, or nil for one of another sort or size.

@@ -57,7 +57,7 @@ func TestKeySetsProveByKid(t *testing.T) {
 		t.Errorf("before a key set was read: %v", err)
 	}
 	other := map[string]string{"kty": "EC", "crv": "P-384", "kid": "384", "x": "AA", "y": "AA"}
-	if err := keys.ReplaceJWKS(jwks(ed, ec, rsa, other)); err != nil {
+	if err := keys.ReplaceJWKS(jwks(ed, ec, rsa, other), noon); err != nil {
 		t.Fatal(err)
 	}
 	for kid, token := range map[string]string{
@@ -78,18 +78,40 @@ func TestKeySetsProveByKid(t *testing.T) {
 		}
 	}
 	// Rotation: what the next set does not hold proves nothing any more.
-	if err := keys.ReplaceJWKS(jwks(ec)); err != nil {
+	if err := keys.ReplaceJWKS(jwks(ec), noon); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := keys.Verify(signAs(t, "ed", jwt.SigningMethodEdDSA, s.ed), "shop", noon); err != ErrBadShop {
 		t.Errorf("a key that was taken away: %v", err)
 	}
 	// The declaration's own keys hold beside it, whatever kid a token names.
-	if err := s.all.ReplaceJWKS(jwks(ec)); err != nil {
+	if err := s.all.ReplaceJWKS(jwks(ec), noon); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.all.Verify(signAs(t, "anything", jwt.SigningMethodEdDSA, s.ed), "shop", noon); err != nil {
 		t.Errorf("a declared key beside a key set: %v", err)
+	}
+}
+
+// A key set that is not read again proves nobody after a day; the declaration's own
+// keys have no age.
+func TestKeySetsGrowTooOld(t *testing.T) {
+	s := newShop(t)
+	ed, _, _ := s.published(t)
+	keys := &ShopKeys{}
+	if !keys.JWKSRead().IsZero() {
+		t.Errorf("read at %s before there was one", keys.JWKSRead())
+	}
+	token := signAs(t, "ed", jwt.SigningMethodEdDSA, s.ed)
+	for _, set := range []*ShopKeys{keys, s.all} {
+		for age, holds := range map[time.Duration]bool{MaxJWKSAge - 1: true, MaxJWKSAge: set == s.all} {
+			if err := set.ReplaceJWKS(jwks(ed), noon.Add(-age)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := set.Verify(token, "shop", noon); (err == nil) != holds {
+				t.Errorf("declared %v, %s old: %v", set == s.all, age, err)
+			}
+		}
 	}
 }
 
@@ -102,7 +124,7 @@ func TestBadKeySetsChangeNothing(t *testing.T) {
 		return k
 	}
 	keys := &ShopKeys{}
-	if err := keys.ReplaceJWKS(jwks(ed)); err != nil {
+	if err := keys.ReplaceJWKS(jwks(ed), noon); err != nil {
 		t.Fatal(err)
 	}
 	var many []map[string]string
@@ -126,7 +148,7 @@ func TestBadKeySetsChangeNothing(t *testing.T) {
 		"an even exponent":     jwks(with(rsa, "e", text64([]byte{4}))),
 		"no exponent":          jwks(with(rsa, "e", "")),
 	} {
-		if err := keys.ReplaceJWKS(set); err == nil {
+		if err := keys.ReplaceJWKS(set, noon); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 		if _, err := keys.Verify(signAs(t, "ed", jwt.SigningMethodEdDSA, s.ed), "shop", noon); err != nil {
@@ -140,7 +162,7 @@ func FuzzReplaceJWKS(f *testing.F) {
 	f.Add([]byte(`{"keys":[{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"},{"kty":"EC","crv":"P-256","kid":"b","x":"","y":""}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		keys := &ShopKeys{}
-		if err := keys.ReplaceJWKS(b); (err == nil) != (keys.named.Load() != nil) {
+		if err := keys.ReplaceJWKS(b, noon); (err == nil) != (keys.named.Load() != nil) {
 			t.Errorf("error %v, and keys %v", err, keys.named.Load())
 		}
 	})

@@ -153,7 +153,7 @@ func (v *Visitors) mac(id string) []byte {
 // id. Accord holds no secret of the shop's. They are safe for concurrent use.
 type ShopKeys struct {
 	keys  []crypto.PublicKey
-	named atomic.Pointer[map[string]crypto.PublicKey] // of the newest key set, by kid
+	named atomic.Pointer[keySet] // the newest one, nil before the first
 }
 
 // ParseShopKeys reads PEM blocks "PUBLIC KEY" (Ed25519, ECDSA P-256 or RSA of
@@ -220,16 +220,14 @@ func (s *ShopKeys) Verify(token string, c Controller, now time.Time) (userID str
 			return user, nil
 		}
 	}
-	if named := s.named.Load(); named != nil {
-		if user, ok := shopUser(parser, token, func(t *jwt.Token) (any, error) {
-			kid, _ := t.Header["kid"].(string)
-			if key := (*named)[kid]; key != nil {
-				return key, nil
-			}
-			return nil, ErrBadShop
-		}); ok {
-			return user, nil
+	if user, ok := shopUser(parser, token, func(t *jwt.Token) (any, error) {
+		kid, _ := t.Header["kid"].(string)
+		if key := s.named.Load().at(kid, now); key != nil {
+			return key, nil
 		}
+		return nil, ErrBadShop
+	}); ok {
+		return user, nil
 	}
 	return "", ErrBadShop
 }

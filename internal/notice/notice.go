@@ -85,7 +85,7 @@ func Write(d *declare.Declaration, language string) (*Notice, error) {
 	if texts == nil {
 		return nil, fmt.Errorf("the declaration has no texts in %q: its languages are %s", language, strings.Join(d.Languages, ", "))
 	}
-	l, ok := languages[primary(language)]
+	l, ok := languages[declare.PrimaryLanguage(language)]
 	if !ok {
 		return nil, fmt.Errorf("no notice can be written in %q, only in %s: change languages in the declaration", language, strings.Join(Languages(), ", "))
 	}
@@ -132,7 +132,7 @@ func Parse(b []byte) (*Notice, error) {
 func (n *Notice) finish() {
 	sum := sha256.Sum256(n.bytes)
 	n.Version = hex.EncodeToString(sum[:16])
-	if l, ok := languages[primary(n.Language)]; ok {
+	if l, ok := languages[declare.PrimaryLanguage(n.Language)]; ok {
 		for i := range n.Purposes {
 			n.Purposes[i].Grade, _ = hardest(l, &n.Purposes[i])
 		}

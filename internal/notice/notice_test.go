@@ -103,19 +103,24 @@ func TestGradeIsThatOfHand(t *testing.T) {
 	for _, c := range []struct {
 		language, text              string
 		sentences, words, syllables int
+		grade                       float64
 	}{
-		// The cat sat on the mat. | It was hap-py.
-		{"en", "The cat sat on the mat. It was happy.", 2, 9, 10},
+		// The cat sat on the mat. | It was hap-py. 0.39*9/2 + 11.8*10/9 - 15.59
+		{"en", "The cat sat on the mat. It was happy.", 2, 9, 10, -0.7239},
 		// We use what you looked at, liked and bought here to show you prod-ucts that may suit you.
-		{"en", "We use what you looked at, liked and bought here to show you products that may suit you.", 1, 18, 19},
+		// 0.39*18 + 11.8*19/18 - 15.59
+		{"en", "We use what you looked at, liked and bought here to show you products that may suit you.", 1, 18, 19, 3.8856},
 		// Some peo-ple need-ed to re-turn pack-ag-es. | Is the in-voice a-vail-a-ble?
-		{"en", "Some people needed to return packages. Is the invoice available?", 2, 10, 19},
-		// We send you our news-let-ter by e-mail.
-		{"en", "We send you our newsletter by e-mail.", 1, 7, 10},
-		// Мы смот-рим, что вы ис-ка-ли. | Так мы на-хо-дим то-ва-ры.
-		{"ru", "Мы смотрим, что вы искали. Так мы находим товары.", 2, 9, 16},
-		// Е-щё не ве-чер!
-		{"ru", "Ещё не вечер!", 1, 3, 5},
+		// 0.39*10/2 + 11.8*19/10 - 15.59
+		{"en", "Some people needed to return packages. Is the invoice available?", 2, 10, 19, 8.78},
+		// We send you our news-let-ter by e-mail. 0.39*7 + 11.8*10/7 - 15.59
+		{"en", "We send you our newsletter by e-mail.", 1, 7, 10, 3.9971},
+		// Мы смот-рим, что вы ис-ка-ли. | Так мы на-хо-дим то-ва-ры. 0.5*9/2 + 8.4*16/9 - 15.59
+		{"ru", "Мы смотрим, что вы искали. Так мы находим товары.", 2, 9, 16, 1.5933},
+		// Е-щё не ве-чер! 0.5*3 + 8.4*5/3 - 15.59
+		{"ru", "Ещё не вечер!", 1, 3, 5, -0.09},
+		// Хра-нить сче-та нас о-бя-зы-ва-ет за-кон о на-ло-гах. 0.5*7 + 8.4*16/7 - 15.59
+		{"ru", "Хранить счета нас обязывает закон о налогах.", 1, 7, 16, 7.11},
 	} {
 		l, list := languages[c.language], sentences(c.text)
 		words, syllables := 0, 0
@@ -128,12 +133,8 @@ func TestGradeIsThatOfHand(t *testing.T) {
 		if len(list) != c.sentences || words != c.words || syllables != c.syllables {
 			t.Errorf("%q: %d sentences, %d words, %d syllables, by hand %d, %d, %d", c.text, len(list), words, syllables, c.sentences, c.words, c.syllables)
 		}
-	}
-	// 0.39*9/2 + 11.8*10/9 - 15.59 and 0.5*9/2 + 8.4*16/9 - 15.59.
-	for language, want := range map[string]float64{"en": -0.7239, "ru": 1.5933} {
-		text := map[string]string{"en": "The cat sat on the mat. It was happy.", "ru": "Мы смотрим, что вы искали. Так мы находим товары."}[language]
-		if got := languages[language].grade(sentences(text)); math.Abs(got-want) > 0.001 {
-			t.Errorf("%s: grade %.4f, by hand %.4f", language, got, want)
+		if got := l.grade(list); math.Abs(got-c.grade) > 0.0001 {
+			t.Errorf("%q: grade %.4f, by hand %.4f", c.text, got, c.grade)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"accord/internal/declare"
 )
 
 // Finding is a text that is harder to read than it was meant to be.
@@ -22,7 +24,7 @@ func (f Finding) String() string {
 
 // Lint returns the purposes of which a layer is harder to read than grade.
 func Lint(n *Notice, grade float64) (out []Finding) {
-	l, ok := languages[primary(n.Language)]
+	l, ok := languages[declare.PrimaryLanguage(n.Language)]
 	if !ok {
 		return nil
 	}
@@ -56,8 +58,10 @@ func hardest(l *language, p *Purpose) (grade float64, sentence string) {
 	return grade, sentence
 }
 
-// grade returns the school grade that sentences are readable at. Nothing to read
-// is as easy as can be.
+// grade returns the school grade that sentences are readable at, after Flesch and
+// Kincaid: 0.39*ASL + 11.8*ASW - 15.59 in English, and with Oborneva's coefficients
+// 0.5*ASL + 8.4*ASW - 15.59 in Russian, where ASL is words a sentence and ASW
+// syllables a word. It may be below 0. Nothing to read is as easy as can be, 0.
 func (g *grammar) grade(sentences []string) float64 {
 	words, syllables := 0, 0
 	for _, s := range sentences {

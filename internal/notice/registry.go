@@ -1,6 +1,8 @@
 package notice
 
 import (
+	"slices"
+
 	"accord/internal/declare"
 )
 
@@ -8,8 +10,9 @@ import (
 // declaration in all its languages, and those of the past. It does not change
 // after NewRegistry, so it is shared freely.
 type Registry struct {
-	present  []*Notice // in the order of the declaration's languages
-	versions map[string]known
+	declaration *declare.Declaration
+	present     []*Notice // in the order of the declaration's languages
+	versions    map[string]known
 }
 
 // known is a notice and what of the present declaration it covers.
@@ -21,7 +24,7 @@ type known struct {
 // NewRegistry writes the notices of d in all its languages and adds those of the
 // past.
 func NewRegistry(d *declare.Declaration, past ...*Notice) (*Registry, error) {
-	r := &Registry{versions: make(map[string]known)}
+	r := &Registry{declaration: d, versions: make(map[string]known)}
 	for _, language := range d.Languages {
 		n, err := Write(d, language)
 		if err != nil {
@@ -65,14 +68,7 @@ func (r *Registry) Version(language string) string { return r.In(language).Versi
 // In returns the notice in force in a language such as en-GB, and where there is
 // none in that language the one that the declaration is written in.
 func (r *Registry) In(language string) *Notice {
-	for _, same := range []func(string) string{func(s string) string { return s }, primary} {
-		for _, n := range r.present {
-			if same(n.Language) == same(language) {
-				return n
-			}
-		}
-	}
-	return r.present[0]
+	return r.present[slices.Index(r.declaration.Languages, r.declaration.Language(language))]
 }
 
 // Present returns the notices in force, one a language of the declaration.

@@ -12,7 +12,7 @@ type Words struct{ writer }
 
 // NewWords returns the words of d in one of its languages.
 func NewWords(d *declare.Declaration, language string) (*Words, error) {
-	texts, l := d.Texts(language), languages[primary(language)]
+	texts, l := d.Texts(language), languages[declare.PrimaryLanguage(language)]
 	if texts == nil || l == nil {
 		return nil, fmt.Errorf("there are no words in %q, only in %s", language, strings.Join(d.Languages, ", "))
 	}

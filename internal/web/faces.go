@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -56,19 +57,19 @@ var languages = func() map[string]words {
 	return all
 }()
 
-// script serves accord.js with the words of all languages in it. Pages of any
-// origin may load it, also with an integrity attribute.
+// script serves accord.js with the words of all languages and the banner's style in
+// it: one file is all that a page loads. Pages of any origin may load it, also with
+// an integrity attribute.
 var script = func() http.Handler {
-	const place = "const WORDS = {};"
-	source, err := static.ReadFile("static/accord.js")
-	if err != nil || bytes.Count(source, []byte(place)) != 1 {
-		panic("accord.js has no place for the words")
+	body := part("accord.js")
+	for place, value := range map[string]any{"const WORDS = {};": languages, `const STYLE = "";`: string(part("accord.css"))} {
+		text, err := json.Marshal(value) // escapes what could end a script
+		if err != nil || bytes.Count(body, []byte(place)) != 1 {
+			panic("accord.js has no place for " + place)
+		}
+		name, _, _ := strings.Cut(place, "=")
+		body = bytes.Replace(body, []byte(place), fmt.Appendf(nil, "%s= %s;", name, text), 1)
 	}
-	all, err := json.Marshal(languages) // escapes what could end a script
-	if err != nil {
-		panic(err)
-	}
-	body := bytes.Replace(source, []byte(place), append(append([]byte("const WORDS = "), all...), ';'), 1)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "text/javascript; charset=utf-8")
@@ -83,6 +84,15 @@ var script = func() http.Handler {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	})
 }()
+
+// part is a file of static/.
+func part(name string) []byte {
+	b, err := static.ReadFile("static/" + name)
+	if err != nil {
+		panic(err) // the file is part of the program
+	}
+	return b
+}
 
 // meView is what me.html shows.
 type meView struct {

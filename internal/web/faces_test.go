@@ -73,6 +73,8 @@ func TestScript(t *testing.T) {
 	}
 	if body := w.Body.String(); !strings.Contains(body, "Отказаться") || strings.Contains(body, "const WORDS = {};") {
 		t.Error("the words are not in it")
+	} else if !strings.Contains(body, "prefers-color-scheme: dark") || strings.Contains(body, `const STYLE = "";`) {
+		t.Error("the banner's style is not in it")
 	}
 	if w := load(t, "/accord.js", "If-None-Match", w.Header().Get("ETag")); w.Code != http.StatusNotModified {
 		t.Errorf("asked for again: %d", w.Code)

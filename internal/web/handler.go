@@ -116,10 +116,7 @@ func (s *server) failure(w http.ResponseWriter, r *http.Request, err error) {
 // asset serves an embedded file. The page names it with its version, so it may
 // be kept for ever.
 func asset(name string) http.Handler {
-	body, err := static.ReadFile("static/" + name)
-	if err != nil {
-		panic(err) // the file is part of the program
-	}
+	body := part(name)
 	kind := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(name)]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", kind)

@@ -110,14 +110,31 @@ func New(c Config) (*Runner, error) {
 type PurposeError struct {
 	Purpose declare.PurposeID
 	Known   bool // the declaration has it, but names no engine for it
+	// Others are the purposes that can be decided on.
+	Others []declare.PurposeID
 }
 
 // Error says what to do.
 func (e *PurposeError) Error() string {
+	text := fmt.Sprintf("the declaration has no purpose %q", e.Purpose)
 	if e.Known {
-		return fmt.Sprintf("the purpose %q names no engine: ask for a purpose that lists one under \"engines\" in the declaration", e.Purpose)
+		text = fmt.Sprintf("the purpose %q names no engine", e.Purpose)
 	}
-	return fmt.Sprintf("the declaration has no purpose %q", e.Purpose)
+	if len(e.Others) == 0 {
+		return text + ": name one under \"engines\" of a purpose in the declaration, such as recommend"
+	}
+	return fmt.Sprintf("%s; those that can be asked for: %q", text, e.Others)
+}
+
+// purposeError refuses a purpose, and names those that have an engine.
+func (r *Runner) purposeError(id declare.PurposeID, known bool) error {
+	e := &PurposeError{Purpose: id, Known: known}
+	for i, engine := range r.engines {
+		if engine != nil {
+			e.Others = append(e.Others, r.Declaration.Purposes[i].ID)
+		}
+	}
+	return e
 }
 
 // Decide answers ask for a subject. It returns a *PurposeError for a purpose
@@ -127,11 +144,11 @@ func (e *PurposeError) Error() string {
 func (r *Runner) Decide(ctx context.Context, who Subject, ask decide.Ask) (decide.Answer, error) {
 	purpose, ok := r.Gate.Purpose(ask.Purpose)
 	if !ok {
-		return decide.Answer{}, &PurposeError{Purpose: ask.Purpose}
+		return decide.Answer{}, r.purposeError(ask.Purpose, false)
 	}
 	engine := r.engines[purpose]
 	if engine == nil {
-		return decide.Answer{}, &PurposeError{Purpose: ask.Purpose, Known: true}
+		return decide.Answer{}, r.purposeError(ask.Purpose, true)
 	}
 	t := try{runner: r, who: who, ask: ask, purpose: purpose, engine: engine}
 	for n := range attempts {
@@ -267,7 +284,7 @@ func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.
 	} else {
 		receipt.Refused = append(receipt.Refused, decide.Refused(purpose.ID, reason))
 	}
-	receipt.Obligations = purpose.Show
+	receipt.Obligations = r.Declaration.Obligations(purpose, t.ask.Language)
 	receipt.Otherwise = otherwise(purpose, reason, receipt.Personal)
 	receipt.Items = make([]string, len(result.Items))
 	for i := range result.Items {

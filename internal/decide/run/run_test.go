@@ -400,6 +400,8 @@ func TestBadAsks(t *testing.T) {
 		var wrong *run.PurposeError
 		if _, err := h.runner.Decide(t.Context(), h.subject(), decide.Ask{Purpose: purpose, N: 1}); !errors.As(err, &wrong) {
 			t.Errorf("%s: %v, want a PurposeError: orders kept under a contract must not become recommendations", purpose, err)
+		} else if !strings.Contains(wrong.Error(), `"personalization"`) {
+			t.Errorf("%s: %q does not say what can be asked for", purpose, wrong)
 		}
 	}
 	for _, id := range []string{"", "zz", strings.Repeat("0", 31), strings.Repeat("0", 32), strings.Repeat("0", 64)} {

@@ -24,7 +24,8 @@
 // "script-src SERVER; connect-src SERVER" without more.
 "use strict";
 (() => {
-  const WORDS = {}; // by language; the server fills it in
+  const WORDS = {}; // by language; the server fills it in, and the banner's style
+  const STYLE = "";
   const MAX_QUEUE = 100, MAX_RECEIPTS = 10, BATCH = 20, LINGER = 2000;
   const USE = 'call accord.init({ url: "https://accord.example", key: "wk_…" })';
 
@@ -280,6 +281,13 @@
     return { events, body: batch.length && JSON.stringify({ writeKey: config.key, sentAt: new Date().toISOString(), context: { accord }, batch }) };
   }
 
+  // giveBack puts a batch back that did not arrive, as far as is known: the ids of its
+  // events keep them from counting twice.
+  function giveBack(events) {
+    memory.queue.unshift(...events);
+    save();
+  }
+
   async function flush() {
     while (memory.queue.length) {
       const { events, body } = take();
@@ -287,9 +295,7 @@
       // As text, so that no question goes before it; the server reads JSON whatever it is called.
       const response = await reach("/v1/batch", { method: "POST", body, keepalive: true }).catch(() => null);
       if (response && response.status < 500 && response.status !== 429) continue;
-      memory.queue.unshift(...events); // their ids keep them from counting twice
-      save();
-      return;
+      return giveBack(events);
     }
   }
 
@@ -298,9 +304,7 @@
     while (config && memory.queue.length) {
       const { events, body } = take();
       if (!body || navigator.sendBeacon(config.url + "/v1/batch", body)) continue;
-      memory.queue.unshift(...events);
-      save();
-      return;
+      return giveBack(events);
     }
   }
 
@@ -323,7 +327,7 @@
     await ready;
     await flush(); // what was just done counts for the answer
     const answer = await call("POST", "/v1/decide", {
-      person: person() || undefined, purpose, n, exclude, moment: { channel: "web", place, session },
+      person: person() || undefined, purpose, n, exclude, language: notice.language, moment: { channel: "web", place, session },
     });
     if (answer.receipt.durable !== "no") {
       memory.receipts = [answer.receipt.id, ...memory.receipts].slice(0, MAX_RECEIPTS);
@@ -413,48 +417,6 @@
 
   // ---- the banner ------------------------------------------------------------------------------
 
-  // It stands in a shadow tree: the page's styles do not reach it, so that no page
-  // makes refusing harder than accepting. --accord-accent and --accord-font do.
-  const STYLE = `
-    :host { all: initial; }
-    * { box-sizing: border-box; }
-    section { position: fixed; inset: auto 16px 16px; z-index: 2147483000; max-width: 880px; max-height: calc(100vh - 32px); margin: 0 auto; overflow: auto;
-      padding: 20px 24px 0; border-radius: 14px; border: 1px solid #c9d2da; background: #fff; color: #17212b;
-      box-shadow: 0 12px 40px rgb(16 24 32 / 28%); font: 15px/1.45 var(--accord-font, system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif); }
-    h2 { margin: 0 0 6px; font-size: 18px; line-height: 1.3; }
-    p { margin: 0 0 8px; }
-    ul { list-style: none; margin: 0 0 12px; padding: 0; }
-    li { padding: 7px 0; border-top: 1px solid #e6ebef; }
-    li:first-child { border-top: 0; }
-    label { display: grid; grid-template-columns: 1fr auto; gap: 0 16px; align-items: center; cursor: pointer; font-weight: 600; }
-    input { appearance: none; position: relative; width: 44px; height: 24px; margin: 6px 0; border-radius: 99px; background: #75818d; cursor: pointer; }
-    input::after { content: ""; position: absolute; top: 3px; left: 3px; width: 18px; height: 18px; border-radius: 50%; background: #fff; }
-    input:checked { background: var(--accord-accent, #0b6e7f); }
-    input:checked::after { left: 23px; }
-    summary { cursor: pointer; color: #46525e; min-height: 24px; }
-    details p, details li { color: #46525e; margin: 4px 0; }
-    details ul { list-style: disc; padding-left: 20px; margin: 0; }
-    details li { padding: 0; border: 0; }
-    .row { position: sticky; bottom: 0; display: flex; flex-wrap: wrap; gap: 10px; align-items: center; padding: 10px 0; background: #fff; }
-    button { flex: 1 1 0; min-width: 150px; min-height: 46px; padding: 8px 16px; border-radius: 9px; cursor: pointer; font: inherit; font-weight: 600;
-      border: 2px solid var(--accord-accent, #0b6e7f); background: var(--accord-accent, #0b6e7f); color: #fff; }
-    button.quiet { background: #fff; color: var(--accord-accent, #0b6e7f); }
-    button[disabled] { opacity: .6; }
-    :focus-visible { outline: 3px solid #17212b; outline-offset: 2px; }
-    .note { margin: 0; padding-bottom: 16px; color: #46525e; font-size: 13.5px; }
-    .fault { color: #9a3412; font-weight: 600; }
-    .fault:empty { display: none; }
-    @media (prefers-color-scheme: dark) {
-      section { background: #1a212a; color: #e7ecf1; border-color: #3a4753; }
-      .row { background: #1a212a; }
-      li { border-color: #2e3946; }
-      summary, details p, details li, .note { color: #b4c0cb; }
-      button.quiet { background: #1a212a; color: #8fdbe8; border-color: #8fdbe8; }
-      :focus-visible { outline-color: #fff; }
-      .fault { color: #fdba8c; }
-    }
-    @media (max-width: 560px) { section { inset: auto 0 0; padding: 16px 16px 0; border-radius: 14px 14px 0 0; } button { min-width: 120px; } }`;
-
   function el(tag, attributes = {}, ...children) {
     const e = document.createElement(tag);
     for (const [k, v] of Object.entries(attributes)) k.startsWith("on") ? e.addEventListener(k.slice(2), v) : v !== false && e.setAttribute(k, v === true ? "" : v);
@@ -467,6 +429,8 @@
     el("p", {}, el("strong", {}, d.title), d.text ? " " + d.text : ""),
     d.items?.length ? el("ul", {}, ...d.items.map((i) => el("li", {}, i))) : "")));
 
+  // panel is a shadow tree: the page's styles do not reach it, so that no page makes
+  // refusing harder than accepting. --accord-accent and --accord-font do.
   let host;
   function panel() {
     if (!host) {
@@ -497,15 +461,15 @@
   function show(detailed) {
     const root = panel(), b = words.banner, boxes = {};
     const fault = el("p", { class: "fault", role: "alert" });
-    const act = (button, wanted) => async () => {
-      for (const x of root.querySelectorAll("button")) x.disabled = true;
-      try {
-        await choose(wanted(), { method: "banner", evidence: `banner of ${notice.version}, button ${button}` });
-      } catch {
+    const disable = (yes) => root.querySelectorAll("button").forEach((x) => { x.disabled = yes; });
+    const act = (name, wanted) => async () => {
+      disable(true);
+      await choose(wanted(), { method: "banner", evidence: `banner of ${notice.version}, button ${name}` }).catch(() => {
         fault.textContent = b.fault;
-        for (const x of root.querySelectorAll("button")) x.disabled = false;
-      }
+        disable(false);
+      });
     };
+    const button = (name, text, onclick, quiet = false) => el("button", { type: "button", class: quiet && "quiet", "data-act": name, onclick }, text);
     const item = (p) => {
       if (!detailed) return el("li", {}, el("strong", {}, p.title), " ", p.sentence);
       boxes[p.id] = el("input", { type: "checkbox", role: "switch", "aria-describedby": "s-" + p.id });
@@ -522,11 +486,11 @@
       el("ul", {}, ...choosable().map(item)),
       fault,
       el("div", { class: "row" },
-        el("button", { type: "button", "data-act": "refuse", onclick: act("refuse", () => all(false)) }, detailed ? b.refuseAll : b.refuse),
-        el("button", { type: "button", "data-act": "accept", onclick: act("accept", () => all(true)) }, detailed ? b.acceptAll : b.accept),
+        button("refuse", detailed ? b.refuseAll : b.refuse, act("refuse", () => all(false))),
+        button("accept", detailed ? b.acceptAll : b.accept, act("accept", () => all(true))),
         detailed
-          ? el("button", { type: "button", class: "quiet", "data-act": "save", onclick: act("save", () => Object.fromEntries(Object.entries(boxes).map(([id, box]) => [id, box.checked]))) }, b.save)
-          : el("button", { type: "button", class: "quiet", "data-act": "detail", onclick: () => show(true) }, b.choose)),
+          ? button("save", b.save, act("save", () => Object.fromEntries(Object.entries(boxes).map(([id, box]) => [id, box.checked]))), true)
+          : button("detail", b.choose, () => show(true), true)),
       el("p", { class: "note" }, b.later)));
     if (detailed) heading.focus();
   }
