@@ -24,7 +24,7 @@ var floors = map[string]int{
 	"internal/declare": 0, "internal/consent": 0, "internal/identity": 0, "internal/event": 0,
 	"internal/profile": 0, "internal/catalog": 0, "internal/learn": 0, "internal/world": 0,
 	"internal/retail": 0, "internal/intake": 0, "internal/decide": 0,
-	"internal/notice": 0, "internal/records": 0,
+	"internal/notice": 0, "internal/records": 0, "internal/strict": 0, "internal/law": 0,
 	// 1: keepers.
 	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1,
 	// 2: acts, and engines, which know the contract and floor 0 only.
@@ -38,7 +38,8 @@ var floors = map[string]int{
 
 // sameFloor lists the arrows that are allowed on one floor.
 var sameFloor = map[string][]string{
-	"internal/declare":  {"internal/identity"},
+	"internal/declare":  {"internal/identity", "internal/strict"},
+	"internal/law":      {"internal/declare", "internal/strict"},
 	"internal/consent":  {"internal/declare", "internal/identity"},
 	"internal/event":    {"internal/declare", "internal/identity"},
 	"internal/notice":   {"internal/declare"},
@@ -75,7 +76,7 @@ var allowed = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":        {"internal/identity"},
 	"github.com/klauspost/compress":       {"internal/api", "internal/intake"},
 	"github.com/prometheus/client_golang": {"internal/api", "internal/app"},
-	"go.yaml.in/yaml/v4":                  {"internal/declare", "internal/notice"},
+	"go.yaml.in/yaml/v4":                  {"internal/declare", "internal/notice", "internal/strict", "internal/law"},
 	"gonum.org/v1/gonum":                  {"internal/learn"},
 	"github.com/alecthomas/kong":          {"cmd/accord"},
 	"github.com/vbauerster/mpb/v8":        {"internal/app", "cmd/accord"},
