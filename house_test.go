@@ -24,9 +24,9 @@ var floors = map[string]int{
 	"internal/declare": 0, "internal/consent": 0, "internal/identity": 0, "internal/event": 0,
 	"internal/profile": 0, "internal/catalog": 0, "internal/learn": 0, "internal/world": 0,
 	"internal/retail": 0, "internal/intake": 0, "internal/decide": 0,
-	"internal/notice": 0, "internal/records": 0, "internal/law": 0,
+	"internal/notice": 0, "internal/records": 0, "internal/strict": 0, "internal/law": 0,
 	// 1: keepers.
-	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1,
+	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1, "internal/places": 1,
 	// 2: acts, and engines, which know the contract and floor 0 only.
 	"internal/choices": 2, "internal/collect": 2, "internal/decide/run": 2, "internal/auth": 2,
 	"internal/decide/recommend": 2, "internal/evaluate": 2, "internal/held": 2,
@@ -38,9 +38,9 @@ var floors = map[string]int{
 
 // sameFloor lists the arrows that are allowed on one floor.
 var sameFloor = map[string][]string{
-	"internal/declare":  {"internal/identity"},
+	"internal/declare":  {"internal/identity", "internal/strict"},
+	"internal/law":      {"internal/declare", "internal/strict"},
 	"internal/consent":  {"internal/declare", "internal/identity", "internal/law"},
-	"internal/law":      {"internal/declare"},
 	"internal/event":    {"internal/declare", "internal/identity"},
 	"internal/notice":   {"internal/declare"},
 	"internal/profile":  {"internal/consent", "internal/declare", "internal/event", "internal/identity"},
@@ -66,22 +66,23 @@ var impure = []string{"os", "net", "net/http", "syscall", "os/exec", "database/s
 // allowed are the modules from outside, and who may use them. Each has its line
 // in ARCHITECTURE.md.
 var allowed = map[string][]string{
-	"github.com/nats-io/nats-server/v2":   {"internal/eventlog"},
-	"github.com/nats-io/nats.go":          {"internal/eventlog"},
-	"github.com/nats-io/nuid":             {"internal/eventlog"},
-	"github.com/cockroachdb/pebble/v2":    {"internal/vault", "internal/eventlog"},
-	"github.com/tink-crypto/tink-go/v2":   {"internal/vault"},
-	"github.com/danielgtaylor/huma/v2":    {"internal/api"},
-	"github.com/go-json-experiment/json":  {"internal/collect", "internal/api", "internal/catalog", "internal/catalog/store"},
-	"github.com/golang-jwt/jwt/v5":        {"internal/identity"},
-	"github.com/klauspost/compress":       {"internal/api", "internal/intake"},
-	"github.com/prometheus/client_golang": {"internal/api", "internal/app"},
-	"go.yaml.in/yaml/v4":                  {"internal/declare", "internal/notice"},
-	"gonum.org/v1/gonum":                  {"internal/learn"},
-	"github.com/alecthomas/kong":          {"cmd/accord"},
-	"github.com/vbauerster/mpb/v8":        {"internal/app", "cmd/accord"},
-	"golang.org/x/sync":                   {"*"},
-	"golang.org/x/sys":                    {"internal/eventlog", "internal/app"},
+	"github.com/nats-io/nats-server/v2":       {"internal/eventlog"},
+	"github.com/nats-io/nats.go":              {"internal/eventlog"},
+	"github.com/nats-io/nuid":                 {"internal/eventlog"},
+	"github.com/cockroachdb/pebble/v2":        {"internal/vault", "internal/eventlog"},
+	"github.com/tink-crypto/tink-go/v2":       {"internal/vault"},
+	"github.com/danielgtaylor/huma/v2":        {"internal/api"},
+	"github.com/go-json-experiment/json":      {"internal/collect", "internal/api", "internal/catalog", "internal/catalog/store"},
+	"github.com/golang-jwt/jwt/v5":            {"internal/identity"},
+	"github.com/klauspost/compress":           {"internal/api", "internal/intake"},
+	"github.com/prometheus/client_golang":     {"internal/api", "internal/app"},
+	"go.yaml.in/yaml/v4":                      {"internal/declare", "internal/notice", "internal/strict", "internal/law"},
+	"gonum.org/v1/gonum":                      {"internal/learn"},
+	"github.com/alecthomas/kong":              {"cmd/accord"},
+	"github.com/vbauerster/mpb/v8":            {"internal/app", "cmd/accord"},
+	"github.com/oschwald/maxminddb-golang/v2": {"internal/places"},
+	"golang.org/x/sync":                       {"*"},
+	"golang.org/x/sys":                        {"internal/eventlog", "internal/app"},
 }
 
 type file struct {

@@ -167,7 +167,7 @@ func (b *Book) note(s *status, r *Record) {
 	}
 	for i := range r.Choices {
 		if place := r.Choices[i].Jurisdiction; place != "" && b.code != nil {
-			s.in = b.code.Regimes(law.Place(place))
+			s.in = b.code.In(law.Place(place))
 		}
 	}
 }

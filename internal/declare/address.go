@@ -12,16 +12,16 @@ import (
 // decides who is believed, so it must come over https; a server on the same machine
 // may do without.
 func (s *source) address(n *yaml.Node, what string) string {
-	text, ok := s.text(n, what)
+	text, ok := s.Text(n, what)
 	if !ok || !strings.Contains(text, "://") {
 		return text
 	}
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		s.fault(n, "%s must be an address such as https://shop.example/jwks.json, without a name, a password or a fragment, or the name of a file", what)
+		s.Fault(n, "%s must be an address such as https://shop.example/jwks.json, without a name, a password or a fragment, or the name of a file", what)
 	case u.Scheme != "https" && !(u.Scheme == "http" && onThisMachine(u.Hostname())):
-		s.fault(n, "%s must begin with https://: over anything else somebody on the way could put in keys of their own", what)
+		s.Fault(n, "%s must begin with https://: over anything else somebody on the way could put in keys of their own", what)
 	}
 	return text
 }

@@ -6,48 +6,50 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
+
+	"accord/internal/strict"
 )
 
 // children reads who is a child and what needs a guardian; attributes and purposes
 // were read before.
 func (s *source) children(n *yaml.Node, d *Declaration) {
 	const what = "children"
-	m := s.object(n, what, "attribute", "bands", "ages", "guardian")
+	m := s.Object(n, what, "attribute", "bands", "ages", "guardian")
 	if m == nil {
 		return
 	}
 	c := &Children{}
 	var ok bool
-	if c.Attribute, ok = s.need(n, m, what, "attribute"); ok {
+	if c.Attribute, ok = s.Need(n, m, what, "attribute"); ok {
 		i := slices.IndexFunc(d.Attributes, func(f Field) bool { return f.Path == c.Attribute })
 		if i < 0 || d.Attributes[i].Type != String && d.Attributes[i].Type != 0 {
-			s.fault(m["attribute"], "children names the attribute %s, which is not declared below attributes with the type string", quote(c.Attribute))
+			s.Fault(m["attribute"], "children names the attribute %s, which is not declared below attributes with the type string", strict.Quote(c.Attribute))
 		}
 	}
 	if bands := m["bands"]; bands == nil {
-		s.fault(n, "children has no bands: say which values of the attribute are a child's, such as \"bands: {child: [under_13]}\"")
-	} else if b := s.object(bands, "bands of children", "child"); b["child"] == nil {
-		s.fault(bands, "bands of children has no child: say which values of the attribute are a child's")
+		s.Fault(n, "children has no bands: say which values of the attribute are a child's, such as \"bands: {child: [under_13]}\"")
+	} else if b := s.Object(bands, "bands of children", "child"); b["child"] == nil {
+		s.Fault(bands, "bands of children has no child: say which values of the attribute are a child's")
 	} else {
-		for i, e := range s.list(b["child"], "child of bands") {
+		for i, e := range s.List(b["child"], "child of bands") {
 			if i == MaxBands {
-				s.fault(e.at, "child of bands has more than %d bands: no law tells as many apart", MaxBands)
+				s.Fault(e.At, "child of bands has more than %d bands: no law tells as many apart", MaxBands)
 				break
 			}
-			c.Child = append(c.Child, e.key)
+			c.Child = append(c.Child, e.Key)
 		}
 	}
 	if ages := m["ages"]; ages != nil {
 		s.ages(ages, c)
 	}
 	if m["guardian"] == nil {
-		s.fault(n, "children has no guardian: name the purposes to which only a guardian may consent for a child")
+		s.Fault(n, "children has no guardian: name the purposes to which only a guardian may consent for a child")
 	} else {
 		s.guardian(m["guardian"], d, c)
 	}
 	slices.Sort(c.Child)
 	if c.bands(); len(c.Bands) > MaxBands {
-		s.fault(n, "children has more than %d bands of age: no law tells as many apart", MaxBands)
+		s.Fault(n, "children has more than %d bands of age: no law tells as many apart", MaxBands)
 	}
 	d.Children = c
 }
@@ -55,16 +57,16 @@ func (s *source) children(n *yaml.Node, d *Declaration) {
 // ages reads the youngest age of each band, by which the law of a place tells who
 // is a child there.
 func (s *source) ages(n *yaml.Node, c *Children) {
-	for _, e := range s.entries(n, "ages of children") {
-		age, err := strconv.Atoi(e.value.Value)
+	for _, e := range s.Entries(n, "ages of children") {
+		age, err := strconv.Atoi(e.Value.Value)
 		switch {
-		case e.value.Kind != yaml.ScalarNode || e.value.ShortTag() != "!!int" || err != nil || age < 0 || age > 99:
-			s.fault(e.value, "ages of children says %s of %s: write the youngest age in years, such as \"13_to_15: 13\"", quote(e.value.Value), quote(e.key))
+		case e.Value.Kind != yaml.ScalarNode || e.Value.ShortTag() != "!!int" || err != nil || age < 0 || age > 99:
+			s.Fault(e.Value, "ages of children says %s of %s: write the youngest age in years, such as \"13_to_15: 13\"", strict.Quote(e.Value.Value), strict.Quote(e.Key))
 		case len(c.Bands) == MaxBands:
-			s.fault(e.at, "ages of children has more than %d bands: no law tells as many apart", MaxBands)
+			s.Fault(e.At, "ages of children has more than %d bands: no law tells as many apart", MaxBands)
 			return
 		default:
-			c.Bands = append(c.Bands, Band{e.key, age})
+			c.Bands = append(c.Bands, Band{e.Key, age})
 		}
 	}
 }
@@ -80,20 +82,20 @@ func (c *Children) bands() {
 }
 
 func (s *source) guardian(n *yaml.Node, d *Declaration, c *Children) {
-	for _, e := range s.list(n, "guardian of children") {
-		i := slices.IndexFunc(d.Purposes, func(p Purpose) bool { return string(p.ID) == e.key })
+	for _, e := range s.List(n, "guardian of children") {
+		i := slices.IndexFunc(d.Purposes, func(p Purpose) bool { return string(p.ID) == e.Key })
 		switch {
 		case i < 0:
-			s.fault(e.at, "guardian of children names the purpose %s, which is not declared below purposes", quote(e.key))
+			s.Fault(e.At, "guardian of children names the purpose %s, which is not declared below purposes", strict.Quote(e.Key))
 		case d.Purposes[i].Basis == Contract || d.Purposes[i].Basis == LegalObligation:
-			s.fault(e.at, "guardian of children names the purpose %s, whose basis %s no choice gives or ends", quote(e.key), d.Purposes[i].Basis)
+			s.Fault(e.At, "guardian of children names the purpose %s, whose basis %s no choice gives or ends", strict.Quote(e.Key), d.Purposes[i].Basis)
 		default:
-			c.Guardian = append(c.Guardian, PurposeID(e.key))
+			c.Guardian = append(c.Guardian, PurposeID(e.Key))
 			c.Guarded = c.Guarded.With(PurposeIndex(i))
 		}
 	}
-	if len(c.Guardian) == 0 && len(s.faults) == 0 {
-		s.fault(n, "guardian of children is empty: name the purposes to which only a guardian may consent for a child, or leave children out")
+	if len(c.Guardian) == 0 && !s.Faulty() {
+		s.Fault(n, "guardian of children is empty: name the purposes to which only a guardian may consent for a child, or leave children out")
 	}
 	slices.Sort(c.Guardian)
 }

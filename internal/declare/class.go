@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"accord/internal/identity"
+	"accord/internal/strict"
 )
 
 // className is what a ClassID is the hash of. It names the purposes and not
@@ -38,7 +39,7 @@ func (s *source) classes(root *yaml.Node, d *Declaration) {
 			names[id] = name
 			d.Classes = append(d.Classes, d.class(id, f))
 		case other != name:
-			s.fault(root, "the purposes and retention of %s have the number of another class by chance: change its retention by a day", quote(f.Path))
+			s.Fault(root, "the purposes and retention of %s have the number of another class by chance: change its retention by a day", strict.Quote(f.Path))
 		}
 	})
 	slices.SortFunc(d.Classes, func(a, b Class) int { return cmp.Compare(a.ID, b.ID) })

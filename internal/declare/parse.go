@@ -10,20 +10,37 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"accord/internal/identity"
+	"accord/internal/strict"
 )
+
+// MaxFile is the largest declaration in bytes.
+const MaxFile = strict.MaxFile
+
+// Error is one fault of a declaration and where it is.
+type Error = strict.Error
+
+// source is a declaration being read.
+type source struct{ *strict.Source }
+
+// words are what is said of a declaration's file as a whole.
+var words = strict.Words{
+	Of:       "one declaration",
+	TooLarge: "a declaration is written by people for people, so split the brand or shorten it",
+	Empty:    "the file holds no declaration: `accord init` writes one to begin with",
+}
 
 // Parse reads a declaration strictly. The name stands in the errors, each of
 // which is an *[Error] with its line; several are joined, in the order of the
 // lines. Without an error the declaration is whole: every field has a purpose,
 // a retention and a class, and every name has a number of its own.
 func Parse(name string, b []byte) (*Declaration, error) {
-	s := &source{file: name}
+	s := &source{strict.New(name)}
 	d := &Declaration{}
-	if root := s.root(b); root != nil {
+	if root := s.Root(b, words); root != nil {
 		s.declaration(root, d)
 	}
-	if len(s.faults) > 0 {
-		return nil, s.err()
+	if s.Faulty() {
+		return nil, s.Err()
 	}
 	d.Hash = d.hash()
 	d.texts = map[string]Texts{d.Languages[0]: d.ownTexts()}
@@ -32,7 +49,7 @@ func Parse(name string, b []byte) (*Declaration, error) {
 
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
-	top := s.object(root, "the declaration",
+	top := s.Object(root, "the declaration",
 		"version", "languages", "reading", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context", "children")
 	if top == nil {
 		return
@@ -65,7 +82,7 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	if n := top["children"]; n != nil {
 		s.children(n, d)
 	}
-	if len(s.faults) == 0 {
+	if !s.Faulty() {
 		d.indexNames()
 		d.sensitive()
 		s.classes(root, d)
@@ -75,41 +92,41 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 func (s *source) version(root, n *yaml.Node) {
 	switch {
 	case n == nil:
-		s.fault(root, "the declaration has no version: write \"version: 1\"")
+		s.Fault(root, "the declaration has no version: write \"version: 1\"")
 	case n.Kind != yaml.ScalarNode || n.Value != "1" || n.ShortTag() != "!!int":
-		s.fault(n, "version must be 1, the only one that this Accord reads")
+		s.Fault(n, "version must be 1, the only one that this Accord reads")
 	}
 }
 
 func (s *source) controller(root, n *yaml.Node, d *Declaration) {
 	if n == nil {
-		s.fault(root, "the declaration has no controller: say who answers for the data, with id, name, contact and country")
+		s.Fault(root, "the declaration has no controller: say who answers for the data, with id, name, contact and country")
 		return
 	}
 	const what = "the controller"
-	m := s.object(n, what, "id", "name", "contact", "country")
+	m := s.Object(n, what, "id", "name", "contact", "country")
 	if m == nil {
 		return
 	}
-	id, ok := s.need(n, m, what, "id")
+	id, ok := s.Need(n, m, what, "id")
 	if ok && !isID(id) {
-		s.fault(m["id"], "the controller's id %s must be %s", quote(id), idWords)
+		s.Fault(m["id"], "the controller's id %s must be %s", strict.Quote(id), idWords)
 	}
-	brand, _ := s.need(n, m, what, "name")
-	contact, _ := s.need(n, m, what, "contact")
-	country, ok := s.need(n, m, what, "country")
+	brand, _ := s.Need(n, m, what, "name")
+	contact, _ := s.Need(n, m, what, "contact")
+	country, ok := s.Need(n, m, what, "country")
 	if ok && !(len(country) == 2 && isUpper(country[0]) && isUpper(country[1])) {
-		s.fault(m["country"], "country %s must be two capital letters of ISO 3166, such as DE", quote(country))
+		s.Fault(m["country"], "country %s must be two capital letters of ISO 3166, such as DE", strict.Quote(country))
 	}
 	d.Controllers = []ControllerInfo{{ID: identity.Controller(id), Name: brand, Contact: contact, Country: country}}
 }
 
 func (s *source) receipts(root, n *yaml.Node, d *Declaration) {
 	if n == nil {
-		s.fault(root, "the declaration has no receipts: say how long they are kept, such as \"receipts: {retention: 36 months}\"")
+		s.Fault(root, "the declaration has no receipts: say how long they are kept, such as \"receipts: {retention: 36 months}\"")
 		return
 	}
-	m := s.object(n, "receipts", "retention")
+	m := s.Object(n, "receipts", "retention")
 	if m != nil {
 		d.ReceiptRetention = s.period(n, m, "receipts", "retention")
 	}
@@ -117,12 +134,12 @@ func (s *source) receipts(root, n *yaml.Node, d *Declaration) {
 
 // shopKeys reads the keys one by one, so that a bad one is named by its line.
 func (s *source) shopKeys(n *yaml.Node, d *Declaration) {
-	for _, e := range s.list(n, "shop_keys") {
-		if _, err := identity.ParseShopKeys([]string{e.key}); err != nil {
-			s.fault(e.at, "an entry of shop_keys is not a key that can be used: %v", err)
+	for _, e := range s.List(n, "shop_keys") {
+		if _, err := identity.ParseShopKeys([]string{e.Key}); err != nil {
+			s.Fault(e.At, "an entry of shop_keys is not a key that can be used: %v", err)
 			continue
 		}
-		block, _ := pem.Decode([]byte(e.key))
+		block, _ := pem.Decode([]byte(e.Key))
 		d.ShopKeys = append(d.ShopKeys, string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})))
 	}
 	slices.Sort(d.ShopKeys)
@@ -134,22 +151,22 @@ func (s *source) shopKeys(n *yaml.Node, d *Declaration) {
 func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 	names := map[string]bool{}
 	if n == nil {
-		s.fault(root, "the declaration has no purposes: without one nothing may be kept")
+		s.Fault(root, "the declaration has no purposes: without one nothing may be kept")
 		return names
 	}
-	all := s.entries(n, "purposes")
-	if len(all) == 0 && len(s.faults) == 0 {
-		s.fault(n, "purposes is empty: without one nothing may be kept")
+	all := s.Entries(n, "purposes")
+	if len(all) == 0 && !s.Faulty() {
+		s.Fault(n, "purposes is empty: without one nothing may be kept")
 	}
 	for i, e := range all {
 		if i == MaxPurposes {
-			s.fault(e.at, "there are more than %d purposes: join those that are the same to a customer", MaxPurposes)
+			s.Fault(e.At, "there are more than %d purposes: join those that are the same to a customer", MaxPurposes)
 		}
-		names[e.key] = true
+		names[e.Key] = true
 	}
 	for _, e := range all {
-		if !isID(e.key) {
-			s.fault(e.at, "the purpose %s must be %s", quote(e.key), idWords)
+		if !isID(e.Key) {
+			s.Fault(e.At, "the purpose %s must be %s", strict.Quote(e.Key), idWords)
 			continue
 		}
 		d.Purposes = append(d.Purposes, s.purpose(e, names))
@@ -158,46 +175,46 @@ func (s *source) purposes(root, n *yaml.Node, d *Declaration) map[string]bool {
 	return names
 }
 
-func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
-	what := "the purpose " + quote(e.key)
-	m := s.object(e.value, what, "basis", "text", "title", "without", "recipients", "receipt", "categories", "engines", "valid", "show", "signed", "use")
+func (s *source) purpose(e strict.Entry, purposes map[string]bool) Purpose {
+	what := "the purpose " + strict.Quote(e.Key)
+	m := s.Object(e.Value, what, "basis", "text", "title", "without", "recipients", "receipt", "categories", "engines", "valid", "show", "signed", "use")
 	if m == nil {
 		return Purpose{}
 	}
-	p := Purpose{ID: PurposeID(e.key)}
-	if text, ok := s.need(e.at, m, what, "basis"); ok {
+	p := Purpose{ID: PurposeID(e.Key)}
+	if text, ok := s.Need(e.At, m, what, "basis"); ok {
 		if p.Basis, ok = ParseBasis(text); !ok {
-			s.fault(m["basis"], "%s has the basis %s; the bases are: %s", what, quote(text), strings.Join(basisWords[1:], ", "))
+			s.Fault(m["basis"], "%s has the basis %s; the bases are: %s", what, strict.Quote(text), strings.Join(basisWords[1:], ", "))
 		}
 	}
 	p.Uses = s.uses(m["use"], what, p.Basis)
-	p.Text, _ = s.need(e.at, m, what, "text")
+	p.Text, _ = s.Need(e.At, m, what, "text")
 	s.words(m, what, &p)
 	if n := m["receipt"]; n != nil {
 		p.Receipt = ReceiptMode(s.choice(n, "receipt of "+what, receiptWords))
 	}
 	if n := m["categories"]; n != nil {
-		for _, c := range s.list(n, "categories of "+what) {
-			if purposes[c.key] {
-				s.fault(c.at, "%s lists the category %s, which is the name of a purpose: every purpose is its own category already, and none may stand for another", what, quote(c.key))
+		for _, c := range s.List(n, "categories of "+what) {
+			if purposes[c.Key] {
+				s.Fault(c.At, "%s lists the category %s, which is the name of a purpose: every purpose is its own category already, and none may stand for another", what, strict.Quote(c.Key))
 			}
-			p.Categories = append(p.Categories, c.key)
+			p.Categories = append(p.Categories, c.Key)
 		}
 		slices.Sort(p.Categories)
 	}
 	if n := m["engines"]; n != nil {
-		for _, c := range s.list(n, "engines of "+what) {
-			if !isID(c.key) {
-				s.fault(c.at, "the engine %s must be %s, such as recommend", quote(c.key), idWords)
+		for _, c := range s.List(n, "engines of "+what) {
+			if !isID(c.Key) {
+				s.Fault(c.At, "the engine %s must be %s, such as recommend", strict.Quote(c.Key), idWords)
 			}
-			p.Engines = append(p.Engines, c.key)
+			p.Engines = append(p.Engines, c.Key)
 		}
 		slices.Sort(p.Engines)
 	}
 	if n := m["valid"]; n != nil {
-		p.Valid = s.period(e.at, m, what, "valid")
+		p.Valid = s.period(e.At, m, what, "valid")
 		if p.Basis != Consent && p.Basis != 0 {
-			s.fault(n, "%s has the basis %s, which does not run out: valid belongs to consent", what, p.Basis)
+			s.Fault(n, "%s has the basis %s, which does not run out: valid belongs to consent", what, p.Basis)
 		}
 	}
 	if n := m["show"]; n != nil {
@@ -206,7 +223,7 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 	if n := m["signed"]; n != nil {
 		p.Signed = s.choice(n, "signed of "+what, signedWords) == 1
 		if p.Signed && p.Basis != Consent && p.Basis != 0 {
-			s.fault(n, "%s has the basis %s, which nobody signs for: signed belongs to consent", what, p.Basis)
+			s.Fault(n, "%s has the basis %s, which nobody signs for: signed belongs to consent", what, p.Basis)
 		}
 	}
 	return p
@@ -216,16 +233,16 @@ func (s *source) purpose(e entry, purposes map[string]bool) Purpose {
 func (s *source) period(parent *yaml.Node, m map[string]*yaml.Node, what, key string) Period {
 	n := m[key]
 	if n != nil && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" {
-		s.fault(n, "%s of %s is %s without a unit: %v", key, what, quote(n.Value), errPeriod)
+		s.Fault(n, "%s of %s is %s without a unit: %v", key, what, strict.Quote(n.Value), errPeriod)
 		return Period{}
 	}
-	text, ok := s.need(parent, m, what, key)
+	text, ok := s.Need(parent, m, what, key)
 	if !ok {
 		return Period{}
 	}
 	p, err := ParsePeriod(text)
 	if err != nil {
-		s.fault(n, "%s of %s is %s: %v", key, what, quote(text), err)
+		s.Fault(n, "%s of %s is %s: %v", key, what, strict.Quote(text), err)
 	}
 	return p
 }
@@ -233,7 +250,7 @@ func (s *source) period(parent *yaml.Node, m map[string]*yaml.Node, what, key st
 // choice reads one of the words and returns its position; the empty word is no
 // choice.
 func (s *source) choice(n *yaml.Node, what string, words []string) int {
-	text, ok := s.text(n, what)
+	text, ok := s.Text(n, what)
 	if !ok {
 		return 0
 	}
@@ -243,7 +260,7 @@ func (s *source) choice(n *yaml.Node, what string, words []string) int {
 		if known[0] == "" {
 			known = known[1:]
 		}
-		s.fault(n, "%s is %s; it can be: %s", what, quote(text), strings.Join(known, ", "))
+		s.Fault(n, "%s is %s; it can be: %s", what, strict.Quote(text), strings.Join(known, ", "))
 		return 0
 	}
 	return i
@@ -263,29 +280,29 @@ type name struct {
 }
 
 func (f *fields) events(n *yaml.Node, d *Declaration) {
-	for _, e := range f.entries(n, "events") {
-		if e.key == "trait" || e.key == "context" || strings.ContainsFunc(e.key, unicode.IsControl) || len(e.key) > maxName {
-			f.fault(e.at, "an event cannot be called %s: \"trait\" and \"context\" are taken, and a name has at most %d characters and no line break", quote(e.key), maxName)
+	for _, e := range f.Entries(n, "events") {
+		if e.Key == "trait" || e.Key == "context" || strings.ContainsFunc(e.Key, unicode.IsControl) || len(e.Key) > maxName {
+			f.Fault(e.At, "an event cannot be called %s: \"trait\" and \"context\" are taken, and a name has at most %d characters and no line break", strict.Quote(e.Key), maxName)
 			continue
 		}
-		what := "the event " + quote(e.key)
-		m := f.object(e.value, what, "action", "fields")
+		what := "the event " + strict.Quote(e.Key)
+		m := f.Object(e.Value, what, "action", "fields")
 		if m == nil {
 			continue
 		}
-		ev := Event{Name: e.key, ID: f.number(e.key, e.at)}
+		ev := Event{Name: e.Key, ID: f.number(e.Key, e.At)}
 		if n := m["action"]; n != nil {
 			ev.Action = Action(f.choice(n, "action of "+what, actionWords))
 		}
 		if n := m["fields"]; n != nil {
-			ev.Fields = f.section(n, "fields of "+what, e.key+"/", false)
+			ev.Fields = f.section(n, "fields of "+what, e.Key+"/", false)
 		} else {
-			f.fault(e.at, "%s has no fields: name what of it may be kept, or leave the event out", what)
+			f.Fault(e.At, "%s has no fields: name what of it may be kept, or leave the event out", what)
 		}
 		// A field whose type was a fault may have been meant as the item.
 		item := func(x Field) bool { return x.Type == Item || x.Type == 0 }
 		if ev.Action != NoAction && len(ev.Fields) > 0 && !slices.ContainsFunc(ev.Fields, item) {
-			f.fault(e.at, "%s has the action %s but no field of type item: an action is done with a product", what, ev.Action)
+			f.Fault(e.At, "%s has the action %s but no field of type item: an action is done with a product", what, ev.Action)
 		}
 		d.Events = append(d.Events, ev)
 	}
@@ -294,26 +311,26 @@ func (f *fields) events(n *yaml.Node, d *Declaration) {
 
 // identifiers reads how people may be known.
 func (f *fields) identifiers(n *yaml.Node, d *Declaration) {
-	for _, e := range f.entries(n, "identifiers") {
+	for _, e := range f.Entries(n, "identifiers") {
 		var id Identifier
-		switch e.key {
+		switch e.Key {
 		case identity.UserID.String():
 			id.Kind = identity.UserID
 		case identity.AnonymousID.String():
 			id.Kind = identity.AnonymousID
 		default:
-			f.fault(e.at, "identifiers has no key %s; its keys are: %s, %s", quote(e.key), identity.UserID, identity.AnonymousID)
+			f.Fault(e.At, "identifiers has no key %s; its keys are: %s, %s", strict.Quote(e.Key), identity.UserID, identity.AnonymousID)
 			continue
 		}
-		what := "the identifier " + quote(e.key)
-		m := f.object(e.value, what, "category", "purposes", "retention", "text")
+		what := "the identifier " + strict.Quote(e.Key)
+		m := f.Object(e.Value, what, "category", "purposes", "retention", "text")
 		if m == nil {
 			continue
 		}
-		id.Category, _ = f.need(e.at, m, what, "category")
-		id.Text, _ = f.need(e.at, m, what, "text")
-		id.Retention = f.period(e.at, m, what, "retention")
-		id.Purposes = f.fieldPurposes(e.at, m["purposes"], what)
+		id.Category, _ = f.Need(e.At, m, what, "category")
+		id.Text, _ = f.Need(e.At, m, what, "text")
+		id.Retention = f.period(e.At, m, what, "retention")
+		id.Purposes = f.fieldPurposes(e.At, m["purposes"], what)
 		d.Identifiers = append(d.Identifiers, id)
 	}
 	slices.SortFunc(d.Identifiers, func(a, b Identifier) int { return cmp.Compare(a.Kind, b.Kind) })
@@ -322,79 +339,79 @@ func (f *fields) identifiers(n *yaml.Node, d *Declaration) {
 // section reads a mapping of paths to fields, whose names begin with prefix.
 // Only what is said of a person as a whole may be empty.
 func (f *fields) section(n *yaml.Node, what, prefix string, mayBeEmpty bool) []Field {
-	all := f.entries(n, what)
+	all := f.Entries(n, what)
 	if len(all) == 0 && !mayBeEmpty && n.Kind == yaml.MappingNode {
-		f.fault(n, "%s is empty: name what of it may be kept, or leave the event out", what)
+		f.Fault(n, "%s is empty: name what of it may be kept, or leave the event out", what)
 	}
 	paths := make(map[string]bool, len(all))
 	for _, e := range all {
-		paths[e.key] = true
+		paths[e.Key] = true
 	}
 	out := make([]Field, 0, len(all))
 	for _, e := range all {
-		if !isPath(e.key) {
-			f.fault(e.at, "the path %s in %s is no path: write names with dots between them, such as device.type or products[].price, with at most one []", quote(e.key), what)
+		if !isPath(e.Key) {
+			f.Fault(e.At, "the path %s in %s is no path: write names with dots between them, such as device.type or products[].price, with at most one []", strict.Quote(e.Key), what)
 			continue
 		}
-		if outer, ok := inside(e.key, paths); ok {
-			f.fault(e.at, "%s in %s lies inside %s, which is declared as one value: a path is a value or holds others", quote(e.key), what, quote(outer))
+		if outer, ok := inside(e.Key, paths); ok {
+			f.Fault(e.At, "%s in %s lies inside %s, which is declared as one value: a path is a value or holds others", strict.Quote(e.Key), what, strict.Quote(outer))
 			continue
 		}
-		if prefix == traitPrefix && strings.Contains(e.key, "[]") {
-			f.fault(e.at, "the attribute %s is a list: a person has one value of an attribute; declare a list in an event", quote(e.key))
+		if prefix == traitPrefix && strings.Contains(e.Key, "[]") {
+			f.Fault(e.At, "the attribute %s is a list: a person has one value of an attribute; declare a list in an event", strict.Quote(e.Key))
 			continue
 		}
 		field := f.field(e)
-		if told := e.key == Likes || e.key == Avoids; field.Type == Categories && (prefix != traitPrefix || !told) {
-			f.fault(e.at, "%s in %s is of type categories, which only the attributes %s and %s are: what people tell of themselves", quote(e.key), what, Likes, Avoids)
+		if told := e.Key == Likes || e.Key == Avoids; field.Type == Categories && (prefix != traitPrefix || !told) {
+			f.Fault(e.At, "%s in %s is of type categories, which only the attributes %s and %s are: what people tell of themselves", strict.Quote(e.Key), what, Likes, Avoids)
 		}
-		field.ID = f.number(prefix+e.key, e.at)
+		field.ID = f.number(prefix+e.Key, e.At)
 		out = append(out, field)
 	}
 	slices.SortFunc(out, func(a, b Field) int { return cmp.Compare(a.Path, b.Path) })
 	return out
 }
 
-func (f *fields) field(e entry) Field {
-	what := "the field " + quote(e.key)
-	m := f.object(e.value, what, "type", "category", "purposes", "retention", "sensitivity", "text")
-	field := Field{Path: e.key}
+func (f *fields) field(e strict.Entry) Field {
+	what := "the field " + strict.Quote(e.Key)
+	m := f.Object(e.Value, what, "type", "category", "purposes", "retention", "sensitivity", "text")
+	field := Field{Path: e.Key}
 	if m == nil {
 		return field
 	}
-	if _, ok := f.need(e.at, m, what, "type"); ok {
+	if _, ok := f.Need(e.At, m, what, "type"); ok {
 		field.Type = Type(f.choice(m["type"], "type of "+what, typeWords))
 	}
-	field.Category, _ = f.need(e.at, m, what, "category")
-	field.Retention = f.period(e.at, m, what, "retention")
+	field.Category, _ = f.Need(e.At, m, what, "category")
+	field.Retention = f.period(e.At, m, what, "retention")
 	if n := m["sensitivity"]; n != nil {
 		field.Sensitivity = Sensitivity(f.choice(n, "sensitivity of "+what, sensitivityWords))
 	}
 	if n := m["text"]; n != nil {
-		field.Text, _ = f.text(n, "text of "+what)
+		field.Text, _ = f.Text(n, "text of "+what)
 	}
-	field.Purposes = f.fieldPurposes(e.at, m["purposes"], what)
+	field.Purposes = f.fieldPurposes(e.At, m["purposes"], what)
 	return field
 }
 
 func (f *fields) fieldPurposes(at, n *yaml.Node, what string) (out []PurposeID) {
 	if n == nil {
-		f.fault(at, "%s has no purposes: say what it is kept for, or leave it out", what)
+		f.Fault(at, "%s has no purposes: say what it is kept for, or leave it out", what)
 		return nil
 	}
-	list := f.list(n, "purposes of "+what)
+	list := f.List(n, "purposes of "+what)
 	switch {
 	case len(list) == 0 && n.Kind == yaml.SequenceNode && len(n.Content) == 0:
-		f.fault(n, "%s has no purposes: say what it is kept for, or leave it out", what)
+		f.Fault(n, "%s has no purposes: say what it is kept for, or leave it out", what)
 	case len(list) > MaxClassPurposes:
-		f.fault(n, "%s has more than %d purposes", what, MaxClassPurposes)
+		f.Fault(n, "%s has more than %d purposes", what, MaxClassPurposes)
 	}
 	for _, p := range list {
-		if !f.purposes[p.key] {
-			f.fault(p.at, "%s names the purpose %s, which is not declared below purposes", what, quote(p.key))
+		if !f.purposes[p.Key] {
+			f.Fault(p.At, "%s names the purpose %s, which is not declared below purposes", what, strict.Quote(p.Key))
 			continue
 		}
-		out = append(out, PurposeID(p.key))
+		out = append(out, PurposeID(p.Key))
 	}
 	slices.Sort(out)
 	return out
@@ -407,9 +424,9 @@ func (f *fields) number(text string, at *yaml.Node) NameID {
 	other, taken := f.names[id]
 	switch {
 	case id == 0:
-		f.fault(at, "the name %s cannot be used, since its number is 0: change its spelling", quote(text))
+		f.Fault(at, "the name %s cannot be used, since its number is 0: change its spelling", strict.Quote(text))
 	case taken:
-		f.fault(at, "the names %s and %s (line %d) have the same number: change the spelling of one", quote(text), quote(other.text), other.line)
+		f.Fault(at, "the names %s and %s (line %d) have the same number: change the spelling of one", strict.Quote(text), strict.Quote(other.text), other.line)
 	default:
 		f.names[id] = name{text, at.Line}
 	}

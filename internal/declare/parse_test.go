@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"accord/internal/identity"
+	"accord/internal/strict"
 )
 
 // small is the smallest declaration with one of everything; the table of faults
@@ -240,8 +241,8 @@ func TestParseReportsAllFaultsInOrderAndNoMoreThanPeopleRead(t *testing.T) {
 	if want := "accord.yaml:6: country"; !strings.HasPrefix(got[0].Error(), want) {
 		t.Errorf("%q does not begin with %q", got[0], want)
 	}
-	if got := faults(t, small+strings.Repeat("x", 10)+":\n"+strings.Join(manyKeys(500), "\n")); len(got) != maxFaults {
-		t.Errorf("%d faults, want %d", len(got), maxFaults)
+	if got := faults(t, small+strings.Repeat("x", 10)+":\n"+strings.Join(manyKeys(500), "\n")); len(got) != strict.MaxFaults {
+		t.Errorf("%d faults, want %d", len(got), strict.MaxFaults)
 	}
 }
 

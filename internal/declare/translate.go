@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"accord/internal/strict"
 )
 
 // The language and the school grade of a declaration that names none. Grade 9 is
@@ -24,15 +26,15 @@ func (s *source) languages(n *yaml.Node, d *Declaration) {
 		return
 	}
 	d.Languages = nil
-	for _, e := range s.list(n, "languages") {
-		if !isLanguage(e.key) {
-			s.fault(e.at, "the language %s must be a short tag in small letters, such as en, ru or pt-br", quote(e.key))
+	for _, e := range s.List(n, "languages") {
+		if !isLanguage(e.Key) {
+			s.Fault(e.At, "the language %s must be a short tag in small letters, such as en, ru or pt-br", strict.Quote(e.Key))
 			continue
 		}
-		d.Languages = append(d.Languages, e.key)
+		d.Languages = append(d.Languages, e.Key)
 	}
-	if len(d.Languages) == 0 && len(s.faults) == 0 {
-		s.fault(n, "languages is empty: name first the language that this file is written in, or leave it out for %s", defaultLanguage)
+	if len(d.Languages) == 0 && !s.Faulty() {
+		s.Fault(n, "languages is empty: name first the language that this file is written in, or leave it out for %s", defaultLanguage)
 	}
 }
 
@@ -42,14 +44,14 @@ func (s *source) reading(n *yaml.Node, d *Declaration) {
 	if n == nil {
 		return
 	}
-	m := s.object(n, "reading", "grade")
+	m := s.Object(n, "reading", "grade")
 	g := m["grade"]
 	if m == nil || g == nil {
 		return
 	}
 	grade, err := strconv.Atoi(g.Value)
 	if g.Kind != yaml.ScalarNode || g.ShortTag() != "!!int" || err != nil || grade < 1 || grade > 20 {
-		s.fault(g, "grade of reading must be a school grade from 1 to 20, such as 9")
+		s.Fault(g, "grade of reading must be a school grade from 1 to 20, such as 9")
 		return
 	}
 	d.Grade = float64(grade)
@@ -58,14 +60,14 @@ func (s *source) reading(n *yaml.Node, d *Declaration) {
 // words reads what the notice says of a purpose beside its text.
 func (s *source) words(m map[string]*yaml.Node, what string, p *Purpose) {
 	if n := m["title"]; n != nil {
-		p.Title, _ = s.text(n, "title of "+what)
+		p.Title, _ = s.Text(n, "title of "+what)
 	}
 	if n := m["without"]; n != nil {
-		p.Without, _ = s.text(n, "without of "+what)
+		p.Without, _ = s.Text(n, "without of "+what)
 	}
 	if n := m["recipients"]; n != nil {
-		for _, r := range s.list(n, "recipients of "+what) {
-			p.Recipients = append(p.Recipients, r.key)
+		for _, r := range s.List(n, "recipients of "+what) {
+			p.Recipients = append(p.Recipients, r.Key)
 		}
 		slices.Sort(p.Recipients)
 	}
@@ -94,9 +96,9 @@ type TextKey struct {
 
 // String returns the key as a person finds it in the file.
 func (k TextKey) String() string {
-	s := k.Section + ": " + quote(k.Name)
+	s := k.Section + ": " + strict.Quote(k.Name)
 	if k.Part != "" {
-		s += ": " + quote(k.Part)
+		s += ": " + strict.Quote(k.Part)
 	}
 	return s
 }
@@ -193,20 +195,20 @@ func (d *Declaration) ownTexts() Texts {
 // accord.ru.yaml, strictly: a text that is missing and one that the declaration
 // does not have are errors that name it. Call it before d is shared.
 func (d *Declaration) Translate(language, name string, b []byte) error {
-	s := &source{file: name}
+	s := &source{strict.New(name)}
 	if i := slices.Index(d.Languages, language); i < 1 {
-		return fmt.Errorf("%s: %s is none of the languages that the declaration is translated to: add it to languages, behind %s", name, quote(language), d.Languages[0])
+		return fmt.Errorf("%s: %s is none of the languages that the declaration is translated to: add it to languages, behind %s", name, strict.Quote(language), d.Languages[0])
 	}
 	own := d.texts[d.Languages[0]]
 	t := Texts{}
-	if root := s.root(b); root != nil {
+	if root := s.Root(b, words); root != nil {
 		s.translation(root, own, t)
 	}
-	if len(s.faults) == 0 {
+	if !s.Faulty() {
 		s.lacks(own, t)
 	}
-	if len(s.faults) > 0 {
-		return s.err()
+	if s.Faulty() {
+		return s.Err()
 	}
 	d.texts[language] = t
 	return nil
@@ -216,7 +218,7 @@ func (d *Declaration) Translate(language, name string, b []byte) error {
 func (s *source) lacks(own, t Texts) {
 	for _, key := range slices.SortedFunc(maps.Keys(own), func(a, b TextKey) int { return strings.Compare(a.String(), b.String()) }) {
 		if t[key] == "" {
-			s.faultAt(1, "the translation lacks %s, which is %s", key, quote(own[key]))
+			s.FaultAt(1, "the translation lacks %s, which is %s", key, strict.Quote(own[key]))
 		}
 	}
 }
@@ -224,21 +226,21 @@ func (s *source) lacks(own, t Texts) {
 // translation reads the sections into t. In each there are texts by name; those of
 // a purpose and of an event have parts.
 func (s *source) translation(root *yaml.Node, own, t Texts) {
-	take := func(key TextKey, e entry) {
+	take := func(key TextKey, e strict.Entry) {
 		if own[key] == "" {
-			s.fault(e.at, "the declaration has no text for %s: take it out, or add it to the declaration", key)
+			s.Fault(e.At, "the declaration has no text for %s: take it out, or add it to the declaration", key)
 			return
 		}
-		t[key], _ = s.text(e.value, key.String())
+		t[key], _ = s.Text(e.Value, key.String())
 	}
-	for section, n := range s.object(root, "the translation", "purposes", "show", "identifiers", "attributes", "context", "events", "categories", "recipients") {
-		for _, e := range s.entries(n, section) {
+	for section, n := range s.Object(root, "the translation", "purposes", "show", "identifiers", "attributes", "context", "events", "categories", "recipients") {
+		for _, e := range s.Entries(n, section) {
 			if section != "purposes" && section != "show" && section != "events" {
-				take(TextKey{Section: section, Name: e.key}, e)
+				take(TextKey{Section: section, Name: e.Key}, e)
 				continue
 			}
-			for _, part := range s.entries(e.value, section+": "+quote(e.key)) {
-				take(TextKey{section, e.key, part.key}, part)
+			for _, part := range s.Entries(e.Value, section+": "+strict.Quote(e.Key)) {
+				take(TextKey{section, e.Key, part.Key}, part)
 			}
 		}
 	}

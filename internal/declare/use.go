@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"accord/internal/strict"
 )
 
 // Use is a sort of use of personal data, in the terms in which laws and signals
@@ -76,17 +78,17 @@ func (s *source) uses(n *yaml.Node, what string, basis Basis) (out Uses) {
 		}
 		return AnyUse
 	}
-	for _, e := range s.list(n, "use of "+what) {
-		u, ok := ParseUse(e.key)
+	for _, e := range s.List(n, "use of "+what) {
+		u, ok := ParseUse(e.Key)
 		switch {
 		case !ok || u == SensitiveData:
-			s.fault(e.at, "use of %s lists %s; it can be: %s", what, quote(e.key), strings.Join(useWords[:SensitiveData], ", "))
+			s.Fault(e.At, "use of %s lists %s; it can be: %s", what, strict.Quote(e.Key), strings.Join(useWords[:SensitiveData], ", "))
 		default:
 			out = out.With(u)
 		}
 	}
-	if out == 0 && len(s.faults) == 0 {
-		s.fault(n, "use of %s is empty: say how data is used, or leave it out, and every law about any use counts", what)
+	if out == 0 && !s.Faulty() {
+		s.Fault(n, "use of %s is empty: say how data is used, or leave it out, and every law about any use counts", what)
 	}
 	return out
 }
