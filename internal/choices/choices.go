@@ -70,8 +70,9 @@ type Keys interface {
 	// Erase destroys keys, and lets the person get none any more but that of their
 	// choices.
 	Erase(ctx context.Context, t identity.Token, classes ...declare.ClassID) error
-	Lookups(ts ...identity.Token) ([]identity.Lookup, error)
-	Forget(ctx context.Context, ls ...identity.Lookup) error
+	// Forget lets nobody be found any more by what leads to these people, and notes
+	// when.
+	Forget(ctx context.Context, at time.Time, people ...identity.Token) error
 }
 
 // Log is the choice stream. *eventlog.Log is one.

@@ -46,6 +46,9 @@ var (
 type Keys interface {
 	Hasher() *identity.Hasher
 	Find(l identity.Lookup) (identity.Token, bool, error)
+	// ErasedSince reports whether whoever had the lookup was erased at this time (Unix
+	// milliseconds) or later.
+	ErasedSince(l identity.Lookup, at int64) bool
 	Ensure(ctx context.Context, ls []identity.Lookup) ([]identity.Token, error)
 	Prepare(ctx context.Context, needs []vault.Need) error
 	Seal(dst []byte, h *event.Header, plain []byte) ([]byte, error)

@@ -63,6 +63,10 @@
 // future is a clock's fault and becomes the time of receipt; beyond that the
 // event is dropped ("future").
 //
+// What happened before a person was erased is dropped as a whole when it comes
+// later, whatever it rests on ("erased"): its values, its choices, its links. Whoever
+// has the id now is somebody new. A message without a time is of now.
+//
 // # Once
 //
 // A message is known by its source and messageId and, sent with a public key, by
@@ -86,7 +90,8 @@
 //
 // Promises kept here: 1 (default deny, field by field, before anything is
 // durable), 4 (nothing undeclared is kept; IP address and browser only where
-// they are declared), 5 (acknowledged is durable).
+// they are declared), 5 (acknowledged is durable), 7 in part (no event of before an
+// erasure comes back).
 //
 // Non-goals: HTTP, keys of the API, joining people, forwarding to destinations.
 package collect
