@@ -80,6 +80,9 @@ type Choices interface {
 	// Direct returns the purposes that the person decided about elsewhere than by
 	// an event's consent object.
 	Direct(t identity.Token) declare.Set
+	// Unread returns the purposes to which an event said yes that was too old to have
+	// been about the notice in force.
+	Unread(t identity.Token) declare.Set
 	// Heard returns the purposes that a message of this id ended and gave when it
 	// came before.
 	Heard(t identity.Token, message event.ID) (ended, given declare.Set)

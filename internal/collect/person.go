@@ -347,8 +347,15 @@ func (b *batch) mayGive(s *saying, purpose declare.PurposeIndex, present consent
 		return b.c.plan.consents.Has(purpose)
 	case s.act:
 		return newer
-	case present.State == consent.Given:
+	case present.State == consent.Given && !b.firstRead(s, purpose, present):
 		return false // it stands, or it expired and must be asked again
 	}
 	return newer && !b.c.Choices.Direct(s.token).Has(purpose)
+}
+
+// firstRead reports whether a preference of now repeats one that came before out of a
+// queue, too old for the notice in force, so that nothing is done by it yet.
+func (b *batch) firstRead(s *saying, purpose declare.PurposeIndex, present consent.Present) bool {
+	recent := b.received-s.at.UnixMilli() < choices.ReadWithin.Milliseconds()
+	return recent && present.Notice == consent.NoticeUnknown && b.c.Choices.Unread(s.token).Has(purpose)
 }
