@@ -52,6 +52,9 @@
 // "Segment Consent Preference Updated" is an act of the person and does both. It is
 // recorded each time, so that no preference overrules it. What one message said it
 // does not say again when it is sent again.
+// A yes in an event that is more than a minute old ([choices.ReadWithin]) is kept as
+// evidence without a notice, and gives nothing that needs a consent until an event of
+// now says it again.
 // RudderStack's resolutionStrategy is not asked: the declaration says that all
 // categories must be true, and a client cannot widen that. Choices are durable
 // and in force before the event that brought them is admitted.
