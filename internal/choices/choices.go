@@ -70,8 +70,9 @@ type Keys interface {
 	// Erase destroys keys, and lets the person get none any more but that of their
 	// choices.
 	Erase(ctx context.Context, t identity.Token, classes ...declare.ClassID) error
-	Lookups(ts ...identity.Token) ([]identity.Lookup, error)
-	Forget(ctx context.Context, ls ...identity.Lookup) error
+	// Forget lets nobody be found any more by what leads to these people, and notes
+	// when.
+	Forget(ctx context.Context, at time.Time, people ...identity.Token) error
 }
 
 // Log is the choice stream. *eventlog.Log is one.
@@ -331,6 +332,7 @@ func (c *Choices) check(t identity.Token, cs []consent.Choice) error {
 // late ones. Choices of one record about one purpose follow each other.
 func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 	presents, _ := c.book.Presents(r.Token)
+	unread := c.Unread(r.Token)
 	r.Choices = make([]consent.Choice, 0, len(cs))
 	for _, choice := range cs {
 		if choice.At.IsZero() || choice.At.After(r.Accepted) {
@@ -339,7 +341,7 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 		choice.At = choice.At.UTC().Truncate(time.Millisecond)
 		i, _ := c.declaration.Purpose(choice.Purpose)
 		p := &presents[i]
-		if choice.Notice == "" && mayHaveRead(p, &choice, r.Accepted, c.declaration.Purposes[i].Basis) {
+		if choice.Notice == "" && mayHaveRead(p, &choice, r.Accepted, c.declaration.Purposes[i].Basis, unread.Has(i)) {
 			choice.Notice = c.book.Notice(choice.Language)
 		}
 		if choice.State == consent.Given && late(p, &choice, &c.declaration.Purposes[i]) {
@@ -353,19 +355,29 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 	}
 }
 
+// ReadWithin is how old a choice that names no notice may be to be taken for one
+// about the notice in force. When a notice came into force is not known, and it may
+// have been a moment ago, so the time is no longer than an event needs that is sent
+// as it happens. What waited in a queue for longer stays without; the next event of
+// now brings the same preference again, see [Choices.Unread].
+const ReadWithin = time.Minute
+
 // mayHaveRead reports whether a choice that names no notice may be taken for one
 // about the notice in force: an act of now may, and no choice of the past or out of
-// a file, since what is noted is evidence. What an event reports may, and what was
-// simulated, which is marked, but not where a person must be asked again: a
-// preference that is only said again knows nothing of what has changed.
-func mayHaveRead(p *consent.Present, choice *consent.Choice, accepted time.Time, basis declare.Basis) bool {
+// a file, since what is noted is evidence. What an event of now reports may, and what
+// was simulated, which is marked, but not where a person must be asked again: a
+// preference that is only said again knows nothing of what has changed. It does no
+// harm that the same preference came before out of a queue, and was unread.
+func mayHaveRead(p *consent.Present, choice *consent.Choice, accepted time.Time, basis declare.Basis, unread bool) bool {
+	recent := accepted.Sub(choice.At) < ReadWithin
 	switch {
 	case choice.Synthetic || choice.Method == MethodEvent:
-		return basis != declare.Consent || p.State != consent.Given && !p.Suspended || p.Notice == consent.NoticeCovered
+		asked := basis != declare.Consent || p.State != consent.Given && !p.Suspended || p.Notice == consent.NoticeCovered || unread
+		return asked && (recent || choice.Synthetic)
 	case strings.HasPrefix(choice.Proof, ProofImport):
 		return false
 	}
-	return accepted.Sub(choice.At) < time.Minute
+	return recent
 }
 
 // late reports whether a choice that gives is older than the present one: it
