@@ -49,6 +49,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -233,15 +234,25 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 			return r, c.finish(ctx, t)
 		}
 	}
-	var late error
+	if c.isErased(t) {
+		return r, nil
+	}
+	group = slices.DeleteFunc(group, c.isErased)
+	return c.recordEach(ctx, group, cs, r)
+}
+
+// recordEach is RecordSigned for each of some tokens that are linked, under their
+// locks, in records like the one given.
+func (c *Choices) recordEach(ctx context.Context, group []identity.Token, cs []consent.Choice, like consent.Record) (r consent.Record, late error) {
+	r = like
 	for i, member := range group {
 		if i == 1 {
 			cs = reaching(cs)
 		}
-		if len(cs) == 0 {
+		if len(cs) == 0 && !like.Erased {
 			break
 		}
-		one, err := c.recordOne(ctx, member, cs, signature)
+		one, err := c.recordOne(ctx, member, cs, like)
 		if errors.Is(err, ErrLate) {
 			late = err
 		} else if err != nil {
@@ -254,9 +265,9 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 	return r, late
 }
 
-// recordOne is RecordSigned for one token, under its lock.
-func (c *Choices) recordOne(ctx context.Context, t identity.Token, cs []consent.Choice, signature *consent.Signature) (consent.Record, error) {
-	r := consent.Record{Controller: c.declaration.Controller(), Token: t, Accepted: c.now().UTC().Truncate(time.Millisecond), Signature: signature}
+// recordOne is recordEach for one token.
+func (c *Choices) recordOne(ctx context.Context, t identity.Token, cs []consent.Choice, r consent.Record) (consent.Record, error) {
+	r.Token, r.Accepted = t, c.now().UTC().Truncate(time.Millisecond)
 	c.sort(&r, cs)
 	if c.revives(&r) {
 		// The keys must not live on under the new yes.

@@ -2,6 +2,7 @@ package choices
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"accord/internal/consent"
@@ -30,13 +31,8 @@ const MethodErasure = "erasure"
 // left. For that the user's own id is forgotten last of all, and each visitor's link
 // is the last of their past that goes.
 func (c *Choices) Erase(ctx context.Context, t identity.Token, proof string) (kept []declare.PurposeID, err error) {
-	if user, linked := c.book.User(t); linked {
-		if err := c.Unlink(ctx, t, user, proof); err != nil {
-			return nil, err
-		}
-	}
-	group := c.book.Group(t)
-	if _, err := c.Record(ctx, t, c.ends(proof)); err != nil {
+	group, err := c.endAll(ctx, t, proof)
+	if err != nil {
 		return nil, err
 	}
 	// Nobody who hangs up stops what was begun.
@@ -97,6 +93,28 @@ func (c *Choices) forgetPast(ctx context.Context, t identity.Token) error {
 		}
 	}
 	return nil
+}
+
+// endAll ends all that a person chose, a user's visitors too, and returns whose
+// choices these were. A visitor is parted under the same locks: else a link that
+// came between the two would have their user erased.
+func (c *Choices) endAll(ctx context.Context, t identity.Token, proof string) ([]identity.Token, error) {
+	if t.IsZero() {
+		return nil, fmt.Errorf("%w: it is nobody's", ErrInvalid)
+	}
+	group, unlock, err := c.lockGroups(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if user, linked := c.book.User(t); linked {
+		if err := c.setLink(ctx, t, consent.Link{Other: user, Undo: true, Proof: proof, At: c.now()}); err != nil {
+			return nil, err
+		}
+		group = group[:1]
+	}
+	_, err = c.recordEach(ctx, group, c.ends(proof), consent.Record{Controller: c.declaration.Controller(), Erased: true})
+	return group, err
 }
 
 // ends are choices that end every purpose that a choice can end.

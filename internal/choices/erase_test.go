@@ -217,3 +217,45 @@ func eraseGoesOn(t *testing.T, n int, done, restart bool) bool {
 func (b *bed) lookup(id string) identity.Lookup {
 	return b.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: id})
 }
+
+// What was under way when somebody was erased does not come after it, also not
+// after a restart.
+func TestErasedSayNothing(t *testing.T) {
+	b := newBed(t)
+	ctx := context.Background()
+	ada, phone := b.person("ada"), b.person("phone")
+	b.record(phone, "personalization", consent.Given, monday)
+	_, err := b.Erase(ctx, ada, "token")
+	check(t, err)
+	for range 2 {
+		if r := b.record(ada, "personalization", consent.Given, b.now); r.Sequence != 0 || b.state(ada, "personalization") != consent.Withdrawn {
+			t.Errorf("a yes counts: %+v", r)
+		}
+		check(t, b.Link(ctx, phone, ada, "", b.now))
+		if _, linked := b.book.User(phone); linked {
+			t.Error("a visitor is linked with somebody who was erased")
+		}
+		if h, err := b.History(ctx, ada); err != nil || len(h) != 1 || !h[0].Erased {
+			t.Errorf("%+v, %v", h, err)
+		}
+		b = b.again()
+	}
+}
+
+// Whoever erases a visitor does not erase the user with whom the visitor is linked
+// at that moment.
+func TestEraseVisitorWhileLinked(t *testing.T) {
+	b := newBed(t)
+	ctx := context.Background()
+	for i := range 300 {
+		bob, phone := b.person(fmt.Sprint("bob ", i)), b.person(fmt.Sprint("phone ", i))
+		b.record(bob, "personalization", consent.Given, monday)
+		done := make(chan error)
+		go func() { done <- b.Link(ctx, phone, bob, "", b.now) }()
+		_, err := b.Erase(ctx, phone, "visitor token")
+		check(t, errors.Join(err, <-done))
+		if b.state(bob, "personalization") != consent.Given || b.person(fmt.Sprint("bob ", i)) != bob {
+			t.Fatalf("round %d: the user was erased too", i)
+		}
+	}
+}

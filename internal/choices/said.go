@@ -17,7 +17,8 @@ import (
 type said struct {
 	places []uint64 // sequences of the person's records
 	marks
-	heard []heard // the oldest first
+	heard  []heard // the oldest first
+	erased bool
 }
 
 // marks tell choices that were made here from those that an event reported.
@@ -69,6 +70,7 @@ func (c *Choices) remember(r *consent.Record) {
 	defer c.mu.Unlock()
 	s := c.said[r.Token]
 	s.places = append(s.places, r.Sequence)
+	s.erased = s.erased || r.Erased
 	recent := r.Accepted.Add(heardFor).After(c.now())
 	for i := range r.Choices {
 		choice := &r.Choices[i]
@@ -181,6 +183,13 @@ func (c *Choices) Unread(t identity.Token) declare.Set {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.said[t].unread
+}
+
+// isErased reports whether a person is erased, or the erasure was begun.
+func (c *Choices) isErased(t identity.Token) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.said[t].erased
 }
 
 // places returns the sequences of a person's records, a copy.
