@@ -24,8 +24,8 @@ func (s *server) registerConsent(api huma.API) {
 	huma.Register(api, withProofs(s.operation(huma.Operation{
 		Method: http.MethodPut, Path: "/v1/consent", OperationID: "put-consent", Tags: []string{"consent"},
 		Summary:     "Record what a person chose",
-		Description: "When this answers, the choice is on disk and in force. To give needs a proof of the person; to refuse, withdraw or object does not, and without a proof the answer is the same whether the person is known or not. What is ended without a proof is not destroyed for 30 days, in which the person can take it back or confirm it.",
-		Errors:      []int{400, 401, 403, 408, 413, 429, 503},
+		Description: "When this answers, the choice is on disk and in force. To give needs a proof of the person; to refuse, withdraw or object does not, and without a proof the answer is the same whether the person is known or not. What is ended without a proof is not destroyed for 30 days, in which the person can take it back or confirm it. A choice of before the person was erased is refused (409, erased).",
+		Errors:      []int{400, 401, 403, 408, 409, 413, 429, 503},
 	}, withKey)), s.putConsent)
 	huma.Register(api, withProofs(s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/v1/consent", OperationID: "get-consent", Tags: []string{"consent"},
@@ -107,10 +107,10 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	out.Body.Choices, out.Body.Accepted = in.Body.Choices, s.Now().UTC().Truncate(time.Millisecond)
 	if proof == identity.Unproven {
 		begun := time.Now()
-		err = s.narrow(ctx, x, id, word{cs, signature, ""})
+		err = s.narrow(ctx, x, id, word{choices: cs, signature: signature})
 		level(ctx, begun)
 	} else {
-		err = s.record(ctx, x, id, proof, word{cs, signature, in.Body.AgeBand}, out)
+		err = s.record(ctx, x, id, proof, word{cs, signature, in.Body.AgeBand, saidAt(in, cs)}, out)
 	}
 	if err != nil {
 		return nil, err
@@ -168,13 +168,22 @@ type word struct {
 	choices   []consent.Choice
 	signature *consent.Signature // or nil
 	band      string             // of age, or ""
+	at        time.Time          // when it was said, zero for an act of now
+}
+
+// saidAt returns when the choices were made, as the request or the signature says.
+func saidAt(in *putConsentInput, cs []consent.Choice) time.Time {
+	if in.Body.At.IsZero() && in.Body.Signature == nil {
+		return time.Time{}
+	}
+	return cs[0].At
 }
 
 // record records the choices of a proven person, who becomes known by it, and
 // answers with what is in force afterwards: a choice of the past that a later
 // one overtook changes nothing.
 func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier, proof identity.Proof, said word, out *putConsentOutput) error {
-	t, err := s.ensure(ctx, id)
+	t, err := s.ensure(ctx, id, said.at)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,5 +62,35 @@ func TestChoiceNamesItsNotice(t *testing.T) {
 	p, _ := h.config.Declaration.Purpose("personalization")
 	if _, reason := h.gate.Ask(token, p, consent.Where{}, time.Now()); reason != consent.Allowed {
 		t.Errorf("the gate says %v", reason)
+	}
+}
+
+// A first yes in an event of long ago is none to the notice of today: nothing that
+// needs a consent is done by it. The same preference in an event of now counts.
+func TestAnOldEventReadNoNotice(t *testing.T) {
+	h := newHouse(t)
+	event := func(id string, at time.Time) {
+		h.do("POST", "/v1/track", fmt.Sprintf(`{"messageId":%q,"userId":"anna","event":"Product Viewed","timestamp":%q,"properties":{"product_id":"P-1"},"context":{"consent":{"categoryPreferences":{"personalization":true}}}}`,
+			id, at.UTC().Format(time.RFC3339Nano)), key(h.secret)).status(200)
+	}
+	decided := func() string {
+		return h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret)).status(200).text("receipt", "decision")
+	}
+	event("old-1", time.Now().AddDate(0, -1, 0))
+	event("old-2", time.Now().Add(-time.Hour))
+	if got := decided(); got != "unknown_notice" {
+		t.Errorf("after old events the gate says %s", got)
+	}
+	a := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200)
+	if history := a.at("history").([]any); len(history) != 1 || strings.Contains(a.body, h.notices.Version("en")) {
+		t.Errorf("the history is %v", history)
+	}
+	event("new", time.Now())
+	if got := decided(); got != "allowed" {
+		t.Errorf("after an event of now the gate says %s", got)
+	}
+	event("newer", time.Now())
+	if history := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200).at("history").([]any); len(history) != 2 {
+		t.Errorf("what stands was recorded again: %v", history)
 	}
 }

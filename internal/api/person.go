@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"accord/internal/identity"
 )
@@ -58,14 +59,31 @@ func (s *server) find(id identity.Identifier) (identity.Token, bool, error) {
 	return t, ok, nil
 }
 
-// ensure returns a person's token, made if there was none.
-func (s *server) ensure(ctx context.Context, id identity.Identifier) (identity.Token, error) {
-	ts, err := s.People.Ensure(ctx, []identity.Lookup{s.People.Hasher().Lookup(id)})
+// ensure returns a person's token, made if there was none. What was said at a time
+// before an erasure is refused, since whoever has the id now is somebody new; the
+// zero time is now. It finds the person before it asks, so that no erasure comes
+// between the two.
+func (s *server) ensure(ctx context.Context, id identity.Identifier, said time.Time) (identity.Token, error) {
+	l := s.People.Hasher().Lookup(id)
+	t, known, err := s.find(id)
+	switch {
+	case err != nil:
+		return identity.Token{}, err
+	case !said.IsZero() && s.People.ErasedSince(l, said.UnixMilli()):
+		return identity.Token{}, erasedSince
+	case known:
+		return t, nil
+	}
+	ts, err := s.People.Ensure(ctx, []identity.Lookup{l})
 	if err != nil {
 		return identity.Token{}, unavailable(err)
 	}
 	return ts[0], nil
 }
+
+// erasedSince refuses what was said before an erasure.
+var erasedSince = problem(http.StatusConflict, codeErased,
+	"The person was erased after this was chosen, and what was erased does not come back: nothing was recorded. Ask them again, and send the choice that they make now.")
 
 // unproven refuses what only the person may ask.
 var unproven = problem(http.StatusForbidden, codeUnproven,

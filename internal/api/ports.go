@@ -29,6 +29,9 @@ type Keys interface {
 type People interface {
 	Hasher() *identity.Hasher
 	Find(l identity.Lookup) (identity.Token, bool, error)
+	// ErasedSince reports whether whoever had the lookup was erased at this time (Unix
+	// milliseconds) or later.
+	ErasedSince(l identity.Lookup, at int64) bool
 	// Ensure returns existing tokens or makes them, durable before it returns.
 	Ensure(ctx context.Context, ls []identity.Lookup) ([]identity.Token, error)
 }

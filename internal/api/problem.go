@@ -58,6 +58,7 @@ const (
 	codeMethod      = "method"         // the path does not take the method
 	codeTooMany     = "too_many"       // asked too often
 	codeStopped     = "stopped"        // an emergency stop of the source
+	codeErased      = "erased"         // a choice of before the person was erased
 	codeCrowded     = "crowded"        // a user has no room for one more visitor
 	codeBusy        = "busy"           // the log takes no more just now
 	codeUnavailable = "unavailable"    // something beneath does not answer

@@ -71,6 +71,9 @@ func (r ImportReport) Write(out io.Writer) error {
 	if r.Unread > 0 {
 		row(r.Unread, noun(r.Unread, "consent")+" "+unreadWords)
 	}
+	if r.Erased > 0 {
+		row(r.Erased, noun(r.Erased, "choice")+" "+erasedWords)
+	}
 	row(r.Products, noun(r.Products, "product")+" that the catalogue lacked")
 	if len(r.Faults) > 0 {
 		fmt.Fprintf(table, "\nThe first lines that cannot be read:\n%s\n", strings.Join(r.Faults, "\n"))

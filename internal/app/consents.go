@@ -103,6 +103,7 @@ type ConsentsReport struct {
 	Repeated int      `json:"repeated"` // choices that an earlier import had brought
 	Late     int      `json:"late"`     // of the recorded: older than what the person has said since
 	Refused  int      `json:"refused"`  // choices that cannot be recorded
+	Erased   int      `json:"erased"`   // choices of before the person was erased, which do not come back
 	Unread   int      `json:"unread"`   // consents of the recorded that name no notice, and so hold nothing
 	Faults   []string `json:"faults"`   // why, the first ones
 }
@@ -120,6 +121,7 @@ func (r ConsentsReport) Write(out io.Writer) error {
 	row(r.Late, "of them older than what the person has said since: kept as evidence, not in force")
 	row(r.Repeated, "were here already: an earlier import brought them")
 	row(r.Refused, "refused")
+	row(r.Erased, erasedWords)
 	row(r.Unread, unreadWords)
 	if len(r.Faults) > 0 {
 		fmt.Fprintf(table, "\nThe first that were refused:\n%s\n", strings.Join(r.Faults, "\n"))
@@ -129,6 +131,9 @@ func (r ConsentsReport) Write(out io.Writer) error {
 
 // unreadWords say what becomes of consents that came without a notice.
 const unreadWords = "without a notice, so nothing is done by them: say with --notice VERSION which one was read"
+
+// erasedWords say what becomes of choices that are older than an erasure.
+const erasedWords = "left out, since the person was erased after them: what was erased does not come back, so ask whoever has the id now"
 
 // mostFaults is how many faults a report tells.
 const mostFaults = 10
@@ -223,7 +228,11 @@ func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject)
 	if h.declaration.Identifies(s.Person.Kind) == 0 {
 		return fmt.Errorf("the declaration knows nobody by %s, so these choices are nobody's: name it below identifiers", s.Person.Kind)
 	}
-	tokens, err := h.keys.Ensure(ctx, []identity.Lookup{h.keys.Hasher().Lookup(s.Person)})
+	lookup := h.keys.Hasher().Lookup(s.Person)
+	if in.outlived(lookup, s); len(s.Records) == 0 {
+		return nil // nobody is made who brings nothing
+	}
+	tokens, err := h.keys.Ensure(ctx, []identity.Lookup{lookup})
 	if err != nil {
 		return err
 	}
@@ -265,6 +274,29 @@ func (in *consentImport) subject(ctx context.Context, n int, s *records.Subject)
 		}
 	}
 	return nil
+}
+
+// outlived takes out what was said before the person was erased: whoever has the id
+// now is somebody new. An age counts from when it was taken, and one that does not
+// say when is of before.
+func (in *consentImport) outlived(l identity.Lookup, s *records.Subject) {
+	erased := 0
+	s.Records = slices.DeleteFunc(s.Records, func(r consent.Record) bool { return r.Age != "" && in.house.erasedSince(l, r.Accepted) })
+	for i := range s.Records {
+		r := &s.Records[i]
+		before := len(r.Choices)
+		r.Choices = slices.DeleteFunc(r.Choices, func(c consent.Choice) bool { return in.house.erasedSince(l, c.At) })
+		erased += before - len(r.Choices)
+	}
+	s.Records = slices.DeleteFunc(s.Records, func(r consent.Record) bool { return r.Age == "" && len(r.Choices) == 0 })
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.report.Erased += erased
+}
+
+// erasedSince reports whether whoever had a lookup was erased after this time.
+func (h *House) erasedSince(l identity.Lookup, at time.Time) bool {
+	return h.keys.ErasedSince(l, at.UnixMilli())
 }
 
 // aged reports whether the age of a person, under any of their tokens, is noted

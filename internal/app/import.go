@@ -50,6 +50,7 @@ type ImportReport struct {
 	Customers int            `json:"customers"` // customers with a choice in this import
 	Products  int            `json:"products"`  // products that the catalogue lacked
 	Synthetic bool           `json:"synthetic"` // the choices were simulated
+	Erased    int            `json:"erased"`    // choices of before a customer was erased, which do not come back
 	Unread    int            `json:"unread"`    // consents of the file that name no notice, and so hold nothing
 	Faults    []string       `json:"faults"`    // the first lines that cannot be read, and why
 }
@@ -173,6 +174,7 @@ func (h *House) importChoices(ctx context.Context, f *os.File, o ImportOptions, 
 	if err != nil {
 		return err
 	}
+	report.Erased = h.leaveOutErased(people)
 	report.Customers = len(people)
 	for _, cs := range people {
 		if o.Simulate == 0 {
@@ -180,6 +182,21 @@ func (h *House) importChoices(ctx context.Context, f *os.File, o ImportOptions, 
 		}
 	}
 	return h.recordMany(ctx, people, o.progress("choices"))
+}
+
+// leaveOutErased takes out what customers chose before they were erased, and who
+// brings nothing else, and returns how many choices those were.
+func (h *House) leaveOutErased(people map[string][]consent.Choice) (erased int) {
+	for id, cs := range people {
+		l := h.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: id})
+		left := slices.DeleteFunc(cs, func(c consent.Choice) bool { return h.erasedSince(l, c.At) })
+		if erased += len(cs) - len(left); len(left) == 0 {
+			delete(people, id)
+			continue
+		}
+		people[id] = left
+	}
+	return erased
 }
 
 func (h *House) readConsents(o ImportOptions) (map[string][]consent.Choice, error) {

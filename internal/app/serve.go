@@ -177,4 +177,6 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 
 // busy tells the errors that mean "later": the log, or what waits for it, has as
 // much as it may hold.
-func busy(err error) bool { return errors.Is(err, eventlog.ErrBusy) || errors.Is(err, run.ErrBehind) }
+func busy(err error) bool {
+	return errors.Is(err, eventlog.ErrBusy) || errors.Is(err, run.ErrBehind) || errors.Is(err, run.ErrErased)
+}

@@ -25,7 +25,7 @@ func (c *Choices) Mark(ctx context.Context, t identity.Token, band string) error
 	}
 	defer unlock()
 	for _, member := range group {
-		if c.Child(member) == children.IsChild(band) && !c.isUnsure(member) {
+		if c.isErased(member) || c.Child(member) == children.IsChild(band) && !c.isUnsure(member) {
 			continue
 		}
 		r := consent.Record{Controller: c.declaration.Controller(), Token: member, Age: band, Accepted: c.now().UTC().Truncate(time.Millisecond)}

@@ -49,6 +49,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -70,8 +71,9 @@ type Keys interface {
 	// Erase destroys keys, and lets the person get none any more but that of their
 	// choices.
 	Erase(ctx context.Context, t identity.Token, classes ...declare.ClassID) error
-	Lookups(ts ...identity.Token) ([]identity.Lookup, error)
-	Forget(ctx context.Context, ls ...identity.Lookup) error
+	// Forget lets nobody be found any more by what leads to these people, and notes
+	// when.
+	Forget(ctx context.Context, at time.Time, people ...identity.Token) error
 }
 
 // Log is the choice stream. *eventlog.Log is one.
@@ -232,15 +234,25 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 			return r, c.finish(ctx, t)
 		}
 	}
-	var late error
+	if c.isErased(t) {
+		return r, nil
+	}
+	group = slices.DeleteFunc(group, c.isErased)
+	return c.recordEach(ctx, group, cs, r)
+}
+
+// recordEach is RecordSigned for each of some tokens that are linked, under their
+// locks, in records like the one given.
+func (c *Choices) recordEach(ctx context.Context, group []identity.Token, cs []consent.Choice, like consent.Record) (r consent.Record, late error) {
+	r = like
 	for i, member := range group {
 		if i == 1 {
 			cs = reaching(cs)
 		}
-		if len(cs) == 0 {
+		if len(cs) == 0 && !like.Erased {
 			break
 		}
-		one, err := c.recordOne(ctx, member, cs, signature)
+		one, err := c.recordOne(ctx, member, cs, like)
 		if errors.Is(err, ErrLate) {
 			late = err
 		} else if err != nil {
@@ -253,9 +265,9 @@ func (c *Choices) RecordSigned(ctx context.Context, t identity.Token, cs []conse
 	return r, late
 }
 
-// recordOne is RecordSigned for one token, under its lock.
-func (c *Choices) recordOne(ctx context.Context, t identity.Token, cs []consent.Choice, signature *consent.Signature) (consent.Record, error) {
-	r := consent.Record{Controller: c.declaration.Controller(), Token: t, Accepted: c.now().UTC().Truncate(time.Millisecond), Signature: signature}
+// recordOne is recordEach for one token.
+func (c *Choices) recordOne(ctx context.Context, t identity.Token, cs []consent.Choice, r consent.Record) (consent.Record, error) {
+	r.Token, r.Accepted = t, c.now().UTC().Truncate(time.Millisecond)
 	c.sort(&r, cs)
 	if c.revives(&r) {
 		// The keys must not live on under the new yes.
@@ -331,6 +343,7 @@ func (c *Choices) check(t identity.Token, cs []consent.Choice) error {
 // late ones. Choices of one record about one purpose follow each other.
 func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 	presents, _ := c.book.Presents(r.Token)
+	unread := c.Unread(r.Token)
 	r.Choices = make([]consent.Choice, 0, len(cs))
 	for _, choice := range cs {
 		if choice.At.IsZero() || choice.At.After(r.Accepted) {
@@ -339,7 +352,7 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 		choice.At = choice.At.UTC().Truncate(time.Millisecond)
 		i, _ := c.declaration.Purpose(choice.Purpose)
 		p := &presents[i]
-		if choice.Notice == "" && mayHaveRead(p, &choice, r.Accepted, c.declaration.Purposes[i].Basis) {
+		if choice.Notice == "" && mayHaveRead(p, &choice, r.Accepted, c.declaration.Purposes[i].Basis, unread.Has(i)) {
 			choice.Notice = c.book.Notice(choice.Language)
 		}
 		if choice.State == consent.Given && late(p, &choice, &c.declaration.Purposes[i]) {
@@ -353,19 +366,29 @@ func (c *Choices) sort(r *consent.Record, cs []consent.Choice) {
 	}
 }
 
+// ReadWithin is how old a choice that names no notice may be to be taken for one
+// about the notice in force. When a notice came into force is not known, and it may
+// have been a moment ago, so the time is no longer than an event needs that is sent
+// as it happens. What waited in a queue for longer stays without; the next event of
+// now brings the same preference again, see [Choices.Unread].
+const ReadWithin = time.Minute
+
 // mayHaveRead reports whether a choice that names no notice may be taken for one
 // about the notice in force: an act of now may, and no choice of the past or out of
-// a file, since what is noted is evidence. What an event reports may, and what was
-// simulated, which is marked, but not where a person must be asked again: a
-// preference that is only said again knows nothing of what has changed.
-func mayHaveRead(p *consent.Present, choice *consent.Choice, accepted time.Time, basis declare.Basis) bool {
+// a file, since what is noted is evidence. What an event of now reports may, and what
+// was simulated, which is marked, but not where a person must be asked again: a
+// preference that is only said again knows nothing of what has changed. It does no
+// harm that the same preference came before out of a queue, and was unread.
+func mayHaveRead(p *consent.Present, choice *consent.Choice, accepted time.Time, basis declare.Basis, unread bool) bool {
+	recent := accepted.Sub(choice.At) < ReadWithin
 	switch {
 	case choice.Synthetic || choice.Method == MethodEvent:
-		return basis != declare.Consent || p.State != consent.Given && !p.Suspended || p.Notice == consent.NoticeCovered
+		asked := basis != declare.Consent || p.State != consent.Given && !p.Suspended || p.Notice == consent.NoticeCovered || unread
+		return asked && (recent || choice.Synthetic)
 	case strings.HasPrefix(choice.Proof, ProofImport):
 		return false
 	}
-	return accepted.Sub(choice.At) < time.Minute
+	return recent
 }
 
 // late reports whether a choice that gives is older than the present one: it

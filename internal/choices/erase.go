@@ -2,6 +2,7 @@ package choices
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"accord/internal/consent"
@@ -22,16 +23,16 @@ const MethodErasure = "erasure"
 // user who signed in there.
 //
 // The record of what it ended is the proof that it was done. It stays under a
-// token that nobody's id leads to; what the person said before is deleted. An Erase that fails may be called again, and
-// does what is left.
+// token that nobody's id leads to; what the person said before is deleted. What was
+// said before the erasure and comes later, out of a file or a queue, is refused by
+// whoever takes it: see [vault.Keys.ErasedSince].
+//
+// An Erase that fails may be called again, also after a restart, and does what is
+// left. For that the user's own id is forgotten last of all, and each visitor's link
+// is the last of their past that goes.
 func (c *Choices) Erase(ctx context.Context, t identity.Token, proof string) (kept []declare.PurposeID, err error) {
-	if user, linked := c.book.User(t); linked {
-		if err := c.Unlink(ctx, t, user, proof); err != nil {
-			return nil, err
-		}
-	}
-	group := c.book.Group(t)
-	if _, err := c.Record(ctx, t, c.ends(proof)); err != nil {
+	group, err := c.endAll(ctx, t, proof)
+	if err != nil {
 		return nil, err
 	}
 	// Nobody who hangs up stops what was begun.
@@ -43,40 +44,32 @@ func (c *Choices) Erase(ctx context.Context, t identity.Token, proof string) (ke
 		}
 		kept = append(kept, of...)
 	}
-	// The visitors first, and the id that a retry comes with last of all.
 	visitors := group[1:]
-	if err := c.forget(ctx, visitors); err != nil {
+	if err := c.keys.Forget(ctx, c.now(), visitors...); err != nil {
 		return nil, err
 	}
 	for _, visitor := range visitors {
+		if err := c.forgetPast(ctx, visitor); err != nil {
+			return nil, err
+		}
 		if err := c.Unlink(ctx, visitor, t, proof); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.forget(ctx, group[:1]); err != nil {
+	if err := c.forgetPast(ctx, t); err != nil {
+		return nil, err
+	}
+	if err := c.keys.Forget(ctx, c.now(), t); err != nil {
 		return nil, err
 	}
 	slices.Sort(kept)
 	return slices.Compact(kept), nil
 }
 
-// forget deletes what people said before they were erased, in which their ids and
-// words may stand, and lets no id lead to them any more.
-func (c *Choices) forget(ctx context.Context, people []identity.Token) error {
-	for _, t := range people {
-		if err := c.forgetPast(ctx, t); err != nil {
-			return err
-		}
-	}
-	ls, err := c.keys.Lookups(people...)
-	if err != nil || len(ls) == 0 {
-		return err
-	}
-	return c.keys.Forget(ctx, ls...)
-}
-
-// forgetPast deletes all records of an erased person but the newest, which says
-// that every choice was ended.
+// forgetPast deletes all records of an erased person, in which their ids and words
+// may stand, but the newest, which says that every choice was ended. Links go last,
+// the oldest first: as long as anything else is left, a retry finds the person by
+// theirs.
 func (c *Choices) forgetPast(ctx context.Context, t identity.Token) error {
 	unlock, err := c.lock(ctx, t)
 	if err != nil {
@@ -84,13 +77,44 @@ func (c *Choices) forgetPast(ctx context.Context, t identity.Token) error {
 	}
 	defer unlock()
 	places := c.places(t)
-	for _, sequence := range places[:max(0, len(places)-1)] {
-		if err := c.log.DeleteChoice(ctx, sequence); err != nil {
-			return err
+	past, err := c.read(ctx, t, places[:max(0, len(places)-1)])
+	if err != nil {
+		return err
+	}
+	for _, links := range []bool{false, true} {
+		for i := range past {
+			if (past[i].Link != nil) != links {
+				continue
+			}
+			if err := c.log.DeleteChoice(ctx, past[i].Sequence); err != nil {
+				return err
+			}
+			c.unplace(t, past[i].Sequence)
 		}
-		c.unplace(t, sequence)
 	}
 	return nil
+}
+
+// endAll ends all that a person chose, a user's visitors too, and returns whose
+// choices these were. A visitor is parted under the same locks: else a link that
+// came between the two would have their user erased.
+func (c *Choices) endAll(ctx context.Context, t identity.Token, proof string) ([]identity.Token, error) {
+	if t.IsZero() {
+		return nil, fmt.Errorf("%w: it is nobody's", ErrInvalid)
+	}
+	group, unlock, err := c.lockGroups(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if user, linked := c.book.User(t); linked {
+		if err := c.setLink(ctx, t, consent.Link{Other: user, Undo: true, Proof: proof, At: c.now()}); err != nil {
+			return nil, err
+		}
+		group = group[:1]
+	}
+	_, err = c.recordEach(ctx, group, c.ends(proof), consent.Record{Controller: c.declaration.Controller(), Erased: true})
+	return group, err
 }
 
 // ends are choices that end every purpose that a choice can end.

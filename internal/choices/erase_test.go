@@ -2,7 +2,10 @@ package choices
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"accord/internal/consent"
 	"accord/internal/declare"
@@ -81,4 +84,178 @@ func TestEraseLinked(t *testing.T) {
 func (b *bed) makeKeysLate(t identity.Token) {
 	b.t.Helper()
 	check(b.t, b.keys.Prepare(context.Background(), []vault.Need{{Token: t, Class: declare.ClassReceipt}}))
+}
+
+// broken are keepers of which one change fails, the left-th from now: it happens or
+// not, and nobody hears of it.
+type broken struct {
+	Keys
+	Log
+	State
+	left int
+	done bool
+}
+
+func (k *broken) change(f func() error) error {
+	k.left--
+	if k.left == 0 && !k.done {
+		return errCut
+	}
+	if err := f(); err != nil || k.left != 0 {
+		return err
+	}
+	return errCut
+}
+
+func (k *broken) AppendChoice(ctx context.Context, m event.ChoiceMessage) (n uint64, err error) {
+	err = k.change(func() error {
+		n, err = k.Log.AppendChoice(ctx, m)
+		return err
+	})
+	return n, err
+}
+
+func (k *broken) DeleteChoice(ctx context.Context, sequence uint64) error {
+	return k.change(func() error { return k.Log.DeleteChoice(ctx, sequence) })
+}
+
+func (k *broken) Destroy(ctx context.Context, t identity.Token, classes ...declare.ClassID) error {
+	return k.change(func() error { return k.Keys.Destroy(ctx, t, classes...) })
+}
+
+func (k *broken) Erase(ctx context.Context, t identity.Token, classes ...declare.ClassID) error {
+	return k.change(func() error { return k.Keys.Erase(ctx, t, classes...) })
+}
+
+func (k *broken) Forget(ctx context.Context, at time.Time, people ...identity.Token) error {
+	return k.change(func() error { return k.Keys.Forget(ctx, at, people...) })
+}
+
+func (k *broken) Drop(t identity.Token, c declare.ClassID) error {
+	return k.change(func() error { return k.State.Drop(t, c) })
+}
+
+// An erasure that fails between any two of its steps, with the step done or not,
+// comes to its end when it is asked for again, at once or after a restart: no key,
+// no id and no word of before is left of the user or of their visitors.
+func TestEraseGoesOn(t *testing.T) {
+	for _, c := range []struct{ done, restart bool }{{false, false}, {false, true}, {true, true}} {
+		n := 1
+		for eraseGoesOn(t, n, c.done, c.restart) {
+			n++
+		}
+		if n < 20 {
+			t.Errorf("only %d steps failed", n)
+		}
+	}
+}
+
+// eraseGoesOn breaks the n-th change, and reports whether there was one.
+func eraseGoesOn(t *testing.T, n int, done, restart bool) bool {
+	ctx, what := context.Background(), fmt.Sprintf("change %d fails (done %v, restart %v)", n, done, restart)
+	b := newBed(t)
+	defer func() { b.close() }()
+	names := []string{"ada", "phone", "tablet"}
+	var people []identity.Token
+	for _, name := range names {
+		people = append(people, b.person(name))
+	}
+	bob := b.person("bob")
+	check(t, b.Link(ctx, people[2], bob, "server key", b.now))
+	for _, token := range people[1:] {
+		b.record(token, "personalization", consent.Given, monday)
+		check(t, b.Link(ctx, token, people[0], "server key", b.now))
+	}
+	b.record(people[0], "personalization", consent.Given, monday)
+	for _, token := range people {
+		b.makeKeys(token)
+	}
+	broken := &broken{b.keys, b.log, b.vault, n, done}
+	b.Choices.keys, b.Choices.log, b.Choices.state = broken, broken, broken
+	if _, err := b.Erase(ctx, people[0], "token"); err == nil {
+		return false
+	} else if !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	if restart {
+		b = b.again()
+	}
+	b.now = b.now.Add(time.Hour)
+	for range 2 { // a second repetition finds nobody
+		ada, known, err := b.keys.Find(b.lookup("ada"))
+		check(t, err)
+		if known {
+			_, err = b.Erase(ctx, ada, "token")
+			check(t, err)
+		}
+	}
+	if !restart {
+		b = b.again()
+	}
+	for i, token := range people {
+		if left := b.living(token); left != "" {
+			t.Errorf("%s: of %s the keys of %q live", what, names[i], left)
+		}
+		if _, known, err := b.keys.Find(b.lookup(names[i])); known || err != nil || !b.keys.ErasedSince(b.lookup(names[i]), monday.UnixMilli()) {
+			t.Errorf("%s: %s is known: %v, %v", what, names[i], known, err)
+		}
+		h, err := b.History(ctx, token)
+		check(t, err)
+		for _, r := range h {
+			if r.Link != nil && !r.Link.Undo || r.Link == nil && r.Choices[0].Method != MethodErasure {
+				t.Errorf("%s: %s is left of what %s said", what, fmt.Sprintf("%+v", r), names[i])
+			}
+		}
+		// An end that was written and of which nobody heard may stay beside the last.
+		if len(h) == 0 || len(h) > 3 || len(b.book.Group(token)) != 1 || b.state(token, "personalization") != consent.Withdrawn {
+			t.Errorf("%s: %s has %d records and %v", what, names[i], len(h), b.state(token, "personalization"))
+		}
+	}
+	return true
+}
+
+func (b *bed) lookup(id string) identity.Lookup {
+	return b.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: id})
+}
+
+// What was under way when somebody was erased does not come after it, also not
+// after a restart.
+func TestErasedSayNothing(t *testing.T) {
+	b := newBed(t)
+	ctx := context.Background()
+	ada, phone := b.person("ada"), b.person("phone")
+	b.record(phone, "personalization", consent.Given, monday)
+	_, err := b.Erase(ctx, ada, "token")
+	check(t, err)
+	for range 2 {
+		if r := b.record(ada, "personalization", consent.Given, b.now); r.Sequence != 0 || b.state(ada, "personalization") != consent.Withdrawn {
+			t.Errorf("a yes counts: %+v", r)
+		}
+		check(t, b.Link(ctx, phone, ada, "", b.now))
+		if _, linked := b.book.User(phone); linked {
+			t.Error("a visitor is linked with somebody who was erased")
+		}
+		if h, err := b.History(ctx, ada); err != nil || len(h) != 1 || !h[0].Erased {
+			t.Errorf("%+v, %v", h, err)
+		}
+		b = b.again()
+	}
+}
+
+// Whoever erases a visitor does not erase the user with whom the visitor is linked
+// at that moment.
+func TestEraseVisitorWhileLinked(t *testing.T) {
+	b := newBed(t)
+	ctx := context.Background()
+	for i := range 300 {
+		bob, phone := b.person(fmt.Sprint("bob ", i)), b.person(fmt.Sprint("phone ", i))
+		b.record(bob, "personalization", consent.Given, monday)
+		done := make(chan error)
+		go func() { done <- b.Link(ctx, phone, bob, "", b.now) }()
+		_, err := b.Erase(ctx, phone, "visitor token")
+		check(t, errors.Join(err, <-done))
+		if b.state(bob, "personalization") != consent.Given || b.person(fmt.Sprint("bob ", i)) != bob {
+			t.Fatalf("round %d: the user was erased too", i)
+		}
+	}
 }

@@ -18,7 +18,7 @@ var ErrCrowded = fmt.Errorf("these two cannot be linked: a user has at most %d v
 // somebody proved to be both. What holds already is not recorded again. A visitor
 // who was another user's is theirs no more. What was said before the newest link
 // or its end changes nothing: at is when it was said. What either chose stays as it is: see
-// [consent.Link].
+// [consent.Link]. Whoever is erased is linked with nobody any more.
 func (c *Choices) Link(ctx context.Context, visitor, user identity.Token, proof string, at time.Time) error {
 	return c.relink(ctx, visitor, consent.Link{Other: user, Proof: proof, At: at})
 }
@@ -37,6 +37,14 @@ func (c *Choices) relink(ctx context.Context, visitor identity.Token, l consent.
 		return err
 	}
 	defer unlock()
+	if !l.Undo && (c.isErased(visitor) || c.isErased(l.Other)) {
+		return nil
+	}
+	return c.setLink(ctx, visitor, l)
+}
+
+// setLink is relink under the locks.
+func (c *Choices) setLink(ctx context.Context, visitor identity.Token, l consent.Link) error {
 	if user, linked := c.book.User(visitor); l.Undo != (linked && user == l.Other) {
 		return nil
 	}

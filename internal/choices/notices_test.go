@@ -8,6 +8,7 @@ import (
 
 	"accord/internal/consent"
 	"accord/internal/declare"
+	"accord/internal/identity"
 	"accord/internal/notice"
 )
 
@@ -107,6 +108,9 @@ func TestNoEvidenceIsMadeUp(t *testing.T) {
 		{"ben", "", consent.Choice{At: b.now.Add(-time.Hour), Method: "api", Proof: "secret key"}},
 		{"cyd", "", consent.Choice{At: b.now, Method: "till", Proof: ProofImport}},
 		{"dee", now, consent.Choice{At: b.now.Add(-time.Hour), Method: "simulated", Synthetic: true}},
+		{"eve", now, consent.Choice{At: b.now.Add(-ReadWithin + time.Millisecond), Method: MethodEvent}},
+		{"fay", "", consent.Choice{At: b.now.Add(-ReadWithin), Method: MethodEvent}},
+		{"gus", "", consent.Choice{At: b.now.AddDate(-2, 0, 0), Method: MethodEvent}},
 	} {
 		c.choice.Purpose, c.choice.State = "personalization", consent.Given
 		person := b.person(c.name)
@@ -116,6 +120,36 @@ func TestNoEvidenceIsMadeUp(t *testing.T) {
 		p, _ := d.Purpose("personalization")
 		if _, reason := b.gate.Ask(person, p, consent.Where{}, b.now); record.Choices[0].Notice != c.want || (reason == consent.Allowed) != (c.want != "") {
 			t.Errorf("%s: the notice %q, want %q; the gate says %v", c.name, record.Choices[0].Notice, c.want, reason)
+		}
+	}
+}
+
+// TestUnread: a preference out of a queue that was too old for any notice may be said
+// again by an event of now, also after a restart; what a person said themselves, or
+// agreed to before it changed, may not.
+func TestUnread(t *testing.T) {
+	d, r := shop(t, "", "")
+	dir := t.TempDir()
+	b := openBedOf(t, dir, d, r)
+	p, _ := d.Purpose("personalization")
+	give := func(who identity.Token, at time.Time, method string) {
+		_, err := b.Record(t.Context(), who, []consent.Choice{{Purpose: "personalization", State: consent.Given, At: at, Method: method}})
+		check(t, err)
+	}
+	queue, till := b.person("queue"), b.person("till")
+	old := b.now.Add(-time.Hour)
+	give(queue, old, MethodEvent)
+	give(till, old, "till")
+	b.close()
+	b = openBedOf(t, dir, d, r)
+	for _, who := range []identity.Token{queue, till} {
+		if got := b.Unread(who).Has(p); got != (who == queue) {
+			t.Errorf("unread: %v", got)
+		}
+		give(who, b.now, MethodEvent)
+		_, reason := b.gate.Ask(who, p, consent.Where{}, b.now)
+		if (reason == consent.Allowed) != (who == queue) || who == queue && b.Unread(who) != 0 {
+			t.Errorf("the preference said again by an event of now: %v, unread %v", reason, b.Unread(who))
 		}
 	}
 }

@@ -17,13 +17,15 @@ import (
 type said struct {
 	places []uint64 // sequences of the person's records
 	marks
-	heard []heard // the oldest first
+	heard  []heard // the oldest first
+	erased bool
 }
 
 // marks tell choices that were made here from those that an event reported.
 type marks struct {
 	direct declare.Set // purposes with a choice that no preference may overrule
 	ended  declare.Set // purposes whose newest choice ends them
+	unread declare.Set // purposes whose newest choice is a yes that an event reported, to no notice
 }
 
 // note takes a choice into account. A preference that ends what is ended already
@@ -35,9 +37,11 @@ func (m *marks) note(p declare.PurposeIndex, c *consent.Choice) {
 	case !c.State.Ended() || !m.ended.Has(p):
 		m.direct = m.direct.Without(p)
 	}
-	m.ended = m.ended.Without(p)
+	m.ended, m.unread = m.ended.Without(p), m.unread.Without(p)
 	if c.State.Ended() {
 		m.ended = m.ended.With(p)
+	} else if c.Method == MethodEvent && c.Notice == "" {
+		m.unread = m.unread.With(p)
 	}
 }
 
@@ -66,6 +70,7 @@ func (c *Choices) remember(r *consent.Record) {
 	defer c.mu.Unlock()
 	s := c.said[r.Token]
 	s.places = append(s.places, r.Sequence)
+	s.erased = s.erased || r.Erased
 	recent := r.Accepted.Add(heardFor).After(c.now())
 	for i := range r.Choices {
 		choice := &r.Choices[i]
@@ -169,6 +174,22 @@ func (c *Choices) Direct(t identity.Token) (s declare.Set) {
 		s |= c.said[m].direct
 	}
 	return s
+}
+
+// Unread returns the purposes to which a person said yes by an event's consent object
+// that was too old to have been about the notice in force: nothing is done by it, and
+// an event of now may say it again.
+func (c *Choices) Unread(t identity.Token) declare.Set {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.said[t].unread
+}
+
+// isErased reports whether a person is erased, or the erasure was begun.
+func (c *Choices) isErased(t identity.Token) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.said[t].erased
 }
 
 // places returns the sequences of a person's records, a copy.

@@ -50,6 +50,7 @@ type message struct {
 	assigned  bool   // the server gave it its id
 	act       bool   // an act of choosing: preferenceUpdated
 	known     bool   // token is set
+	erased    bool   // whom it is about was erased since
 	plan      *eventPlan
 	root      *node  // of its properties or traits; nil where none count
 	name      string // as the client spelt it

@@ -46,6 +46,9 @@ var (
 type Keys interface {
 	Hasher() *identity.Hasher
 	Find(l identity.Lookup) (identity.Token, bool, error)
+	// ErasedSince reports whether whoever had the lookup was erased at this time (Unix
+	// milliseconds) or later.
+	ErasedSince(l identity.Lookup, at int64) bool
 	Ensure(ctx context.Context, ls []identity.Lookup) ([]identity.Token, error)
 	Prepare(ctx context.Context, needs []vault.Need) error
 	Seal(dst []byte, h *event.Header, plain []byte) ([]byte, error)
@@ -77,6 +80,9 @@ type Choices interface {
 	// Direct returns the purposes that the person decided about elsewhere than by
 	// an event's consent object.
 	Direct(t identity.Token) declare.Set
+	// Unread returns the purposes to which an event said yes that was too old to have
+	// been about the notice in force.
+	Unread(t identity.Token) declare.Set
 	// Heard returns the purposes that a message of this id ended and gave when it
 	// came before.
 	Heard(t identity.Token, message event.ID) (ended, given declare.Set)

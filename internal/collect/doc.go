@@ -52,6 +52,9 @@
 // "Segment Consent Preference Updated" is an act of the person and does both. It is
 // recorded each time, so that no preference overrules it. What one message said it
 // does not say again when it is sent again.
+// A yes in an event that is more than a minute old ([choices.ReadWithin]) is kept as
+// evidence without a notice, and gives nothing that needs a consent until an event of
+// now says it again.
 // RudderStack's resolutionStrategy is not asked: the declaration says that all
 // categories must be true, and a client cannot widen that. Choices are durable
 // and in force before the event that brought them is admitted.
@@ -62,6 +65,10 @@
 // timestamp, without a timestamp when it was received. Up to [MaxAhead] in the
 // future is a clock's fault and becomes the time of receipt; beyond that the
 // event is dropped ("future").
+//
+// What happened before a person was erased is dropped as a whole when it comes
+// later, whatever it rests on ("erased"): its values, its choices, its links. Whoever
+// has the id now is somebody new. A message without a time is of now.
 //
 // # Once
 //
@@ -86,7 +93,8 @@
 //
 // Promises kept here: 1 (default deny, field by field, before anything is
 // durable), 4 (nothing undeclared is kept; IP address and browser only where
-// they are declared), 5 (acknowledged is durable).
+// they are declared), 5 (acknowledged is durable), 7 in part (no event of before an
+// erasure comes back).
 //
 // Non-goals: HTTP, keys of the API, joining people, forwarding to destinations.
 package collect

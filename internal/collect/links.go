@@ -44,7 +44,7 @@ func (b *batch) joinOne(ctx context.Context, m *message) error {
 	names := m.names()
 	var lookups [len(names)]identity.Lookup
 	var tokens [len(names)]identity.Token
-	known := 0
+	known, at := 0, min(m.at, b.received)
 	for i, id := range names {
 		var found bool
 		var err error
@@ -54,6 +54,9 @@ func (b *batch) joinOne(ctx context.Context, m *message) error {
 		}
 		if found {
 			known++
+		}
+		if b.c.Keys.ErasedSince(lookups[i], at) {
+			return nil // one of them was somebody else then
 		}
 	}
 	if known == 0 {
@@ -74,7 +77,7 @@ func (b *batch) joinOne(ctx context.Context, m *message) error {
 		}
 		copy(tokens[:], made)
 	}
-	err := b.c.Choices.Link(ctx, tokens[1], tokens[0], proof.String(), time.UnixMilli(min(m.at, b.received)))
+	err := b.c.Choices.Link(ctx, tokens[1], tokens[0], proof.String(), time.UnixMilli(at))
 	if errors.Is(err, choices.ErrCrowded) {
 		return nil // one visitor too many stays somebody else
 	}

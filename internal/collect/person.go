@@ -30,6 +30,10 @@ func (b *batch) people(ctx context.Context) error {
 		if err := b.look(i); err != nil {
 			return fmt.Errorf("finding a person: %w", err)
 		}
+		if b.c.Keys.ErasedSince(m.lookup, m.at) {
+			m.outlived()
+			continue
+		}
 		if !m.known && b.wanted(m) {
 			newcomers = append(newcomers, i)
 		}
@@ -56,6 +60,14 @@ func (b *batch) people(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// outlived drops a message as a whole: whom it is about was erased since, and
+// whoever has the id now is somebody new.
+func (m *message) outlived() {
+	if m.erased = true; m.reason == NoReason {
+		m.reason = Erased
+	}
 }
 
 // names are the identifiers in a message; those that it does not have are zero.
@@ -221,26 +233,35 @@ func (b *batch) sayings() (said []saying, err error) {
 		if !m.assigned {
 			s.message, s.choice.Message = m.id, hex.EncodeToString(m.id[:])
 		}
-		if m.known && s.deny|s.give != 0 {
+		if m.known && !m.erased && s.deny|s.give != 0 {
 			said = append(said, s)
 		}
 		if s.deny == 0 {
 			continue
 		}
-		// A refusal counts for everybody whom the message names and who is known
-		// here, proven or not: it can only narrow.
-		for _, id := range m.names() {
-			if id.IsZero() || id == m.who {
-				continue
-			}
-			t, found, err := b.c.Keys.Find(b.c.hasher.Lookup(id))
-			if err != nil {
-				return nil, fmt.Errorf("finding a person: %w", err)
-			}
-			if found {
-				s.token, s.give, s.proof = t, 0, b.speaker.Proves(id)
-				said = append(said, s)
-			}
+		if said, err = b.refusals(said, m, s); err != nil {
+			return nil, fmt.Errorf("finding a person: %w", err)
+		}
+	}
+	return said, nil
+}
+
+// refusals adds what a message refuses for everybody else whom it names and who is
+// known here, proven or not: it can only narrow. What somebody proven refused
+// before they were erased is theirs no more; whoever proves nothing sets no time.
+func (b *batch) refusals(said []saying, m *message, s saying) ([]saying, error) {
+	for _, id := range m.names() {
+		if id.IsZero() || id == m.who {
+			continue
+		}
+		l := b.c.hasher.Lookup(id)
+		t, found, err := b.c.Keys.Find(l)
+		if err != nil {
+			return nil, err
+		}
+		s.token, s.give, s.proof = t, 0, b.speaker.Proves(id)
+		if found && !(s.proven() && b.c.Keys.ErasedSince(l, m.at)) {
+			said = append(said, s)
 		}
 	}
 	return said, nil
@@ -269,7 +290,7 @@ func (b *batch) mark(ctx context.Context) error {
 	}
 	for i := range b.messages {
 		m := &b.messages[i]
-		if m.verb != identify || m.bad || !m.known {
+		if m.verb != identify || m.bad || !m.known || m.erased {
 			continue
 		}
 		for _, v := range b.values[m.from:m.to] {
@@ -326,8 +347,15 @@ func (b *batch) mayGive(s *saying, purpose declare.PurposeIndex, present consent
 		return b.c.plan.consents.Has(purpose)
 	case s.act:
 		return newer
-	case present.State == consent.Given:
+	case present.State == consent.Given && !b.firstRead(s, purpose, present):
 		return false // it stands, or it expired and must be asked again
 	}
 	return newer && !b.c.Choices.Direct(s.token).Has(purpose)
+}
+
+// firstRead reports whether a preference of now repeats one that came before out of a
+// queue, too old for the notice in force, so that nothing is done by it yet.
+func (b *batch) firstRead(s *saying, purpose declare.PurposeIndex, present consent.Present) bool {
+	recent := b.received-s.at.UnixMilli() < choices.ReadWithin.Milliseconds()
+	return recent && present.Notice == consent.NoticeUnknown && b.c.Choices.Unread(s.token).Has(purpose)
 }

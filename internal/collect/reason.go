@@ -27,6 +27,7 @@ const (
 	OtherIdentifier // the declaration does not know people by this identifier for these purposes
 	BadContext      // the batch's context is no object, and may hold a refusal
 	AlreadyKept     // a message of this id was kept before
+	Erased          // the person was erased after it happened
 
 	// Reasons for an event that is bad.
 	NoObject      // not a JSON object
@@ -62,6 +63,7 @@ var reasonTexts = [own][2]string{
 	OtherIdentifier: {"identifier_undeclared", "the declaration does not name this identifier, or not for these purposes: see identifiers"},
 	BadContext:      {"context", "the batch's context is no object, so that a refusal in it could not be read"},
 	AlreadyKept:     {"duplicate", "a message of this id was kept before"},
+	Erased:          {"erased", "the person was erased after it happened, and what was erased does not come back"},
 	NoObject:        {"no_object", "an event is a JSON object"},
 	UnknownType:     {"unknown_type", "the type is track, identify, page, screen, group or alias"},
 	NoName:          {"no_event", "a track call names its event"},

@@ -148,6 +148,8 @@ type Record struct {
 	// Age is the band that the person was found to be in with this record, a value of
 	// the attribute that declare.Children names; "" changes nothing.
 	Age string `json:"age,omitempty"`
+	// Erased says that these choices end all that the person chose, for an erasure.
+	Erased bool `json:"erased,omitempty"`
 	// Signature is the person's own under what they chose, or nil.
 	Signature *Signature `json:"signature,omitempty"`
 	// Link, in a record of its own, says whose visitor the person is.

@@ -34,6 +34,13 @@
 // how far its choices reached, so that the app refuses a log that was lost or is
 // an older copy: see [Keys.Log] and [WithLog].
 //
+// Of whoever was erased the key store keeps a suppression list: for each lookup
+// that was forgotten, the time of it. Without it an old file or a client's queue would
+// bring the person back, as a new token with their old data or an old yes. It is the
+// least that does this: the keyed hash, which names nobody without the store's key,
+// and a time; not the id, not the token, not what there was. It is never read but to
+// refuse what is older: see [Keys.ErasedSince].
+//
 // Cost of knowing the message ids of two days: 64 kB of memory a stream in a quiet
 // shop, and at most 45 MB where eleven million records a day and stream come; they
 // are read back at every start.
@@ -46,7 +53,8 @@
 // Promises kept here: 2 (personal data leaves only against a grant), 5
 // (acknowledged is durable: a token, a key and its destruction survive a kill
 // from the moment the call returned), and of 7 the part about keys and replays
-// (a destroyed key opens nothing, and a replay brings nothing back).
+// (a destroyed key opens nothing, a replay brings nothing back, and what is older
+// than an erasure can be told from what came after).
 //
 // Non-goals: deciding (package consent), the log (package eventlog), secure
 // deletion below the file system.

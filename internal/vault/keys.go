@@ -30,6 +30,7 @@ type Keys struct {
 	wrap       *subtle.AESGCM // the key-store key
 	hasher     *identity.Hasher
 	mark       logMark
+	gone       gone
 
 	tokens *cache[identity.Lookup, identity.Token]
 	data   *cache[keyRef, dataKey]
@@ -41,7 +42,7 @@ type Keys struct {
 	minted chan struct{}  // closed when the minter has ended
 	scrub  chan struct{}  // wakes the sweeper: keys were destroyed
 
-	destroyed atomic.Uint64 // how many keys since the start
+	destroyed atomic.Uint64 // how many keys and lookups since the start
 }
 
 // Option changes how a store is opened.
@@ -137,7 +138,7 @@ func (k *Keys) start(kek tink.AEAD, dir string, lifetime time.Duration) error {
 		return err
 	}
 	k.hasher = identity.NewHasher(secret)
-	if err := k.loadMark(); err != nil {
+	if err := errors.Join(k.loadMark(), k.loadGone()); err != nil {
 		return err
 	}
 	if _, pending, err := k.get(metaScrub); err != nil {

@@ -18,6 +18,7 @@ import (
 //	k <token 16> <class 4>          → key id 4, data key sealed by the key-store key
 //	                                  (bound to the row and to the controller)
 //	e <token 16>                    → nothing: the person was erased, and gets no key any more
+//	g <lookup 16>                   → when whoever had the lookup was erased, Unix milliseconds, 8 bytes
 //	s <name>                        → named secret sealed by the key-store key
 //
 // The rows of the state:
@@ -42,6 +43,7 @@ const (
 	rowKey     = 'k'
 	rowSecret  = 's'
 	rowErased  = 'e'
+	rowGone    = 'g'
 	rowApplied = 'a'
 	rowPart    = 'p'
 	rowFrame   = 'f'
@@ -88,6 +90,8 @@ func (r keyRef) append(b []byte) []byte {
 func appendDataKey(b []byte, r keyRef) []byte { return r.append(append(b, rowKey)) }
 
 func appendErasedKey(b []byte, t identity.Token) []byte { return append(append(b, rowErased), t[:]...) }
+
+func appendGoneKey(b []byte, l identity.Lookup) []byte { return append(append(b, rowGone), l[:]...) }
 
 func appendSecretKey(b []byte, name string) []byte { return append(append(b, rowSecret), name...) }
 

@@ -322,7 +322,7 @@ func (k *Keys) sweep(every time.Duration) {
 }
 
 // Scrub rewrites the files of the store so that the wrapped bytes of destroyed
-// keys are in none of them. The store does it by itself within an hour; an
+// keys, and which token a forgotten lookup led to, are in none of them. The store does it by itself within an hour; an
 // erasure that must be proven calls it. Blocks of the disk that held deleted
 // files are the file system's business.
 func (k *Keys) Scrub(ctx context.Context) error {
@@ -337,8 +337,10 @@ func (k *Keys) Scrub(ctx context.Context) error {
 	if err := k.db.Flush(); err != nil {
 		return fmt.Errorf("scrubbing the key store: %w", err)
 	}
-	if err := k.db.Compact(ctx, []byte{rowKey}, []byte{rowKey + 1}, false); err != nil {
-		return fmt.Errorf("scrubbing the key store: %w", err)
+	for _, row := range []byte{rowKey, rowLookup} {
+		if err := k.db.Compact(ctx, []byte{row}, []byte{row + 1}, false); err != nil {
+			return fmt.Errorf("scrubbing the key store: %w", err)
+		}
 	}
 	return k.order(ctx, func(r *round) error {
 		if k.destroyed.Load() != before {

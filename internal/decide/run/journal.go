@@ -62,14 +62,18 @@ const (
 	ending = 5 * time.Second
 )
 
-// Errors of the journal. ErrBehind and ErrClosing mean that the answer must not
-// leave.
+// Errors of the journal. ErrBehind, ErrErased and ErrClosing mean that the answer
+// must not leave.
 var (
 	// ErrNoReceipt is returned for a receipt that is not held.
 	ErrNoReceipt = errors.New("no such receipt")
 	// ErrBehind: receipts of answers that left are not durable in time, so no
 	// more leave until they are. Answer 429 or 503 with Retry-After.
 	ErrBehind = errors.New("the log does not take receipts in time: ask again in a second")
+	// ErrErased is returned for a receipt that must be durable first, and is of
+	// somebody who was erased since the question came: whoever asks again is nobody
+	// known. Answer 429 with Retry-After.
+	ErrErased = errors.New("the person was erased while this was answered: ask again")
 	// ErrClosing is returned for a receipt that came when the journal was ending.
 	ErrClosing = errors.New("the server is stopping: ask again in a moment")
 )
@@ -153,13 +157,18 @@ func (j *Journal) Verify(receipt []byte) bool {
 	return hmac.Equal([]byte(j.mac(body)), rest[cut+len(head):])
 }
 
-// Before makes a receipt durable and returns when it is.
+// Before makes a receipt durable and returns when it is; ErrErased where it cannot
+// be, since there is nobody to keep it for any more.
 func (j *Journal) Before(ctx context.Context, t identity.Token, id string, body []byte) error {
 	e, err := newEntry(t, id, body)
 	if err != nil {
 		return err
 	}
-	return j.append(ctx, []entry{e})
+	kept, err := j.append(ctx, []entry{e})
+	if err == nil && kept == 0 {
+		err = ErrErased
+	}
+	return err
 }
 
 // After takes a place in the queue of receipts that become durable within a
@@ -290,7 +299,7 @@ func (j *Journal) fill(batch []entry) []entry {
 func (j *Journal) persist(batch []entry) {
 	for failed := 0; ; failed++ {
 		ctx, cancel := context.WithTimeout(j.life, 10*time.Second)
-		err := j.append(ctx, batch)
+		_, err := j.append(ctx, batch)
 		cancel()
 		j.failing.Store(err != nil)
 		if err == nil {
@@ -309,7 +318,9 @@ func (j *Journal) persist(batch []entry) {
 	}
 }
 
-func (j *Journal) append(ctx context.Context, batch []entry) error {
+// append makes receipts durable and returns how many: there are none of people who
+// were erased since.
+func (j *Journal) append(ctx context.Context, batch []entry) (kept int, err error) {
 	needs := make([]vault.Need, len(batch))
 	size := 0
 	for i := range batch {
@@ -317,7 +328,7 @@ func (j *Journal) append(ctx context.Context, batch []entry) error {
 		size += len(batch[i].body) + 64
 	}
 	if err := j.sealer.Prepare(ctx, needs); err != nil {
-		return err
+		return 0, err
 	}
 	records := make([]event.Record, 0, len(batch))
 	arena := make([]byte, 0, size)
@@ -331,19 +342,19 @@ func (j *Journal) append(ctx context.Context, batch []entry) error {
 			continue // the person was erased since, and their receipts are gone
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		arena, r.Sealed = sealed, sealed[at:len(sealed):len(sealed)]
 		records = append(records, r)
 	}
 	if len(records) == 0 {
-		return nil
+		return 0, nil
 	}
 	if err := j.log.Append(ctx, records); err != nil {
-		return err
+		return 0, err
 	}
 	j.written.Add(uint64(len(records)))
-	return nil
+	return len(records), nil
 }
 
 // Read returns a receipt's JSON as it left in the answer, and the person it is
