@@ -69,6 +69,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -81,6 +82,7 @@ import (
 	"accord/internal/decide/run"
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/law"
 	"accord/internal/notice"
 )
 
@@ -100,6 +102,10 @@ type Config struct {
 	Choices   Choices
 	Held      Held
 	Catalog   Catalog // optional: without one, items have ids only
+
+	Law     *law.Code      // that the gate and the book know; nil for none
+	Places  Places         // optional: without, an address is of nowhere known
+	Proxies []netip.Prefix // whose X-Forwarded-For is believed
 
 	Visitors *identity.Visitors
 	Shop     *identity.ShopKeys // optional: without, no shop token holds

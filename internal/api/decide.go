@@ -120,7 +120,7 @@ func (s *server) subject(x *exchange, who identity.Identifier) (run.Subject, err
 	if err := s.declared(who, "body.person"); err != nil {
 		return run.Subject{}, err
 	}
-	subject := run.Subject{Named: true, Proof: x.speaker.Proves(who), Source: x.key.Source}
+	subject := run.Subject{Named: true, Proof: x.speaker.Proves(who), Source: x.key.Source, Where: x.where("")}
 	if subject.Proof == identity.Unproven {
 		return subject, nil
 	}

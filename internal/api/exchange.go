@@ -12,6 +12,7 @@ import (
 
 	"accord/internal/auth"
 	"accord/internal/identity"
+	"accord/internal/law"
 )
 
 // exchange is one request on its way through: the response writer of the route's
@@ -32,6 +33,10 @@ type exchange struct {
 	// visitor and user are the ids that the speaker proved, as they are in
 	// speaker, for the questions that name nobody.
 	visitor, user string
+	// place is where the request is from, "" where nobody knows, and in the regimes
+	// that count for it.
+	place law.Place
+	in    law.Regimes
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}

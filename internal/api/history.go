@@ -75,7 +75,7 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 		return nil, err
 	}
 	out := &getConsentOutput{}
-	out.Body.Purposes, out.Body.Sequence = s.standings(t)
+	out.Body.Purposes, out.Body.Sequence = s.standings(t, of(ctx).where(""))
 	out.Body.History = []historyRecord{}
 	if !t.IsZero() {
 		out.Body.Linked = len(s.Book.Group(t)) - 1
@@ -128,10 +128,10 @@ func (s *server) reader(x *exchange, p person) (id identity.Identifier, t identi
 	return id, t, true, nil
 }
 
-func (s *server) standings(t identity.Token) ([]standing, uint64) {
+func (s *server) standings(t identity.Token, where consent.Where) ([]standing, uint64) {
 	now := s.Now()
 	presents, sequence := s.Book.Strict(t, now)
-	reasons := s.Gate.Why(t, consent.Where{}, now)
+	reasons := s.Gate.Why(t, where, now)
 	out := make([]standing, len(presents))
 	for i, p := range presents {
 		purpose := &s.Declaration.Purposes[i]

@@ -64,11 +64,12 @@ func problems(registry huma.Registry, codes ...int) map[string]*huma.Response {
 	return all
 }
 
-// proofParameters are the header fields that prove who speaks.
+// proofParameters are the header fields that prove who speaks and say from where.
 func proofParameters() []*huma.Param {
 	return []*huma.Param{
 		{Name: headerVisitor, In: "header", Description: "A visitor token of this server, from POST /v1/visitor: proves an anonymous id for 13 months", Schema: &huma.Schema{Type: "string"}},
 		{Name: headerShop, In: "header", Description: "A JWT that the shop signed: proves the user id in sub. aud is \"accord\" or the controller's id; iat and exp are a day apart at most", Schema: &huma.Schema{Type: "string"}},
+		{Name: headerJurisdiction, In: "header", Description: "Where the person is for the law: a country or its part in ISO 3166, such as DE or US-CA. Where nobody tells, the strictest law counts", Schema: &huma.Schema{Type: "string"}},
 	}
 }
 

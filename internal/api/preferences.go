@@ -152,7 +152,7 @@ func (s *server) tell(ctx context.Context, x *exchange, id identity.Identifier, 
 	if err != nil {
 		return false, err
 	}
-	r, err := s.Collector.Collect(ctx, collect.Request{Source: x.key.Source, Speaker: x.speaker, Kind: "identify", Body: body})
+	r, err := s.Collector.Collect(ctx, collect.Request{Source: x.key.Source, Speaker: x.speaker, Where: x.where(""), Kind: "identify", Body: body})
 	if err != nil {
 		return false, s.unrecorded(err)
 	}
@@ -172,13 +172,14 @@ func (s *server) told(ctx context.Context, id identity.Identifier) (*preferences
 	}
 	out := &preferencesOutput{Body: preferencesBody{Purposes: []purposeHolds{}}}
 	serves := s.toldPurposes()
-	for i, reason := range s.Gate.Why(t, consent.Where{}, s.Now()) {
+	where := of(ctx).where("")
+	for i, reason := range s.Gate.Why(t, where, s.Now()) {
 		purpose := declare.PurposeIndex(i)
 		if !serves.Has(purpose) {
 			continue
 		}
 		if reason == consent.Allowed && known {
-			if reason, err = s.toldFor(ctx, t, purpose, &out.Body.Preferences); err != nil {
+			if reason, err = s.toldFor(ctx, t, purpose, where, &out.Body.Preferences); err != nil {
 				return nil, err
 			}
 		}
@@ -201,8 +202,8 @@ func (s *server) toldPurposes() (all declare.Set) {
 // toldFor fills in what a purpose may use now, where no other purpose has shown it
 // yet. It goes the way of every answer: ask, view, ask again; of a user it is also
 // what their visitors told.
-func (s *server) toldFor(ctx context.Context, t identity.Token, purpose declare.PurposeIndex, out *preferences) (consent.Reason, error) {
-	grant, reason := s.Gate.Ask(t, purpose, consent.Where{}, s.Now())
+func (s *server) toldFor(ctx context.Context, t identity.Token, purpose declare.PurposeIndex, where consent.Where, out *preferences) (consent.Reason, error) {
+	grant, reason := s.Gate.Ask(t, purpose, where, s.Now())
 	if reason != consent.Allowed {
 		return reason, nil
 	}

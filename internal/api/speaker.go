@@ -76,6 +76,7 @@ func (x *exchange) admit(r *http.Request, plain string) error {
 		return badKey
 	}
 	x.key = key
+	x.locate(r)
 	if origin == "" {
 		return nil
 	}
@@ -194,7 +195,7 @@ func (x *exchange) preflight(r *http.Request) {
 	if origin != "" && x.server.Keys.Allows(origin, x.server.Now()) {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Methods", "GET, PUT, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, "+headerVisitor+", "+headerShop+", X-Retry-Count, AnonymousId")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, "+headerVisitor+", "+headerShop+", "+headerJurisdiction+", X-Retry-Count, AnonymousId")
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	x.WriteHeader(http.StatusNoContent)

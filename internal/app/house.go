@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,7 @@ import (
 	"accord/internal/identity"
 	"accord/internal/law"
 	"accord/internal/notice"
+	"accord/internal/places"
 	"accord/internal/vault"
 )
 
@@ -67,6 +69,10 @@ type Config struct {
 	// TrustClock says that the machine's clock is right although it lies behind
 	// the time that was reached.
 	TrustClock bool
+	// Places is a database of where network addresses are, "" for none; Proxies are
+	// the networks whose X-Forwarded-For is believed.
+	Places  string
+	Proxies []netip.Prefix
 	// Collected and Decided, if set, are told of what happens. They must not
 	// block.
 	Collected func(collect.Activity)
@@ -81,6 +87,7 @@ type House struct {
 	declaration *declare.Declaration
 	notices     *notice.Registry
 	law         *law.Code
+	places      *places.DB // nil where there is no database
 	clock       *clock
 	lifetimes   atomic.Pointer[lifetimes]
 
@@ -163,6 +170,15 @@ func (h *House) openFiles() (err error) {
 	}
 	if h.declaration, err = h.directory.declaration(h.config.Config); err != nil {
 		return err
+	}
+	if h.law, err = h.directory.law(); err != nil {
+		return err
+	}
+	if h.config.Places != "" {
+		if h.places, err = places.Open(h.config.Places); err != nil {
+			return err
+		}
+		h.onClose(h.places.Close)
 	}
 	if h.shop, err = identity.ParseShopKeys(h.declaration.ShopKeys); err != nil {
 		return fmt.Errorf("the declaration's shop_keys: %w", err)

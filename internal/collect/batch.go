@@ -3,6 +3,7 @@ package collect
 import (
 	"time"
 
+	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/event"
 	"accord/internal/identity"
@@ -96,6 +97,7 @@ type batch struct {
 	c         *Collector
 	source    string
 	speaker   identity.Speaker
+	where     consent.Where
 	mayDeny   func(int) bool
 	mayChoose func(identity.Token, identity.Proof) bool
 	received  int64 // Unix milliseconds

@@ -128,6 +128,8 @@ type Request struct {
 	// debugger shows its events.
 	Source  string
 	Speaker identity.Speaker
+	// Where is what the request tells the gate beside its messages.
+	Where consent.Where
 	// Kind is the route: "batch", "track", "identify", "page", "screen", "group"
 	// or "alias".
 	Kind string
@@ -161,6 +163,7 @@ type Result struct {
 // the sender may send the same again.
 func (c *Collector) Collect(ctx context.Context, r Request) (Result, error) {
 	b := c.batch(r.Source, r.Speaker)
+	b.where = r.Where
 	defer c.put(b)
 	if !r.Received.IsZero() {
 		b.received = r.Received.UnixMilli()

@@ -71,7 +71,7 @@ func (b *batch) lost(m *message, r Reason) {
 // judge admits a message's values: a value is kept if a purpose of its class
 // holds for the person and the moment, and the message itself does not deny it.
 func (b *batch) judge(m *message) {
-	admission := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), consent.Where{}, b.now)
+	admission := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.where, b.now)
 	m.sequence = admission.Sequence
 	m.holds = admission.Holds & b.mayKeep(m) &^ m.prefs.deny
 	if !m.known {
@@ -131,7 +131,7 @@ func (b *batch) denied(m *message, class *declare.Class) Reason {
 	}
 	var why Reason
 	for ; purposes != 0; purposes = purposes.Without(first(purposes)) {
-		_, r := b.c.Gate.Ask(m.token, first(purposes), consent.Where{}, b.now)
+		_, r := b.c.Gate.Ask(m.token, first(purposes), b.where, b.now)
 		if r == consent.Allowed {
 			return Denied(consent.DeniedBefore)
 		}
@@ -241,7 +241,7 @@ func (b *batch) sealAll(ctx context.Context) error {
 
 // confirm asks the gate again for a message.
 func (b *batch) confirm(ctx context.Context, m *message) error {
-	now := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), consent.Where{}, b.now)
+	now := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.where, b.now)
 	b.stop(m, &now)
 	if now.Sequence == m.sequence {
 		m.holds &= now.Holds // another token's choice, or a stop

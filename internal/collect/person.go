@@ -143,7 +143,7 @@ func (b *batch) wanted(m *message) bool {
 	if m.reason != NoReason {
 		return false
 	}
-	holds := p.unasked & b.mayKeep(m) &^ m.prefs.deny
+	holds := b.c.Gate.Unasked(b.where, b.now) & b.mayKeep(m) &^ m.prefs.deny
 	for i := m.from; i < m.to; i++ {
 		if b.values[i].node.class.Purposes&holds != 0 {
 			return true

@@ -21,7 +21,6 @@ type plan struct {
 	speaks      []spoken // by purpose
 	consents    declare.Set
 	objections  declare.Set // purposes that hold until a person objects
-	unasked     declare.Set // purposes that hold for somebody who never chose
 }
 
 // eventPlan is a declared event and the tree of its fields.
@@ -86,9 +85,6 @@ func newPlan(d *declare.Declaration) *plan {
 			p.consents = p.consents.With(declare.PurposeIndex(i))
 		case declare.LegitimateInterest, declare.OptOut:
 			p.objections = p.objections.With(declare.PurposeIndex(i))
-		}
-		if purpose.Basis != declare.Consent {
-			p.unasked = p.unasked.With(declare.PurposeIndex(i))
 		}
 	}
 	return p

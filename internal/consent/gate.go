@@ -327,6 +327,17 @@ func (g *Gate) admitOwn(t identity.Token, at int64, where Where, ms int64) (a Ad
 	return a, linked
 }
 
+// Unasked returns the purposes that hold for somebody who never chose.
+func (g *Gate) Unasked(where Where, now time.Time) (s declare.Set) {
+	var nothing Present
+	for i := range g.bases {
+		if p := declare.PurposeIndex(i); g.allows(p, &nothing, where, status{}, millis(now), nil) == Allowed {
+			s = s.With(p)
+		}
+	}
+	return s
+}
+
 // lawfulLinked returns those of some purposes that the law allows for all tokens
 // of a person together.
 func (g *Gate) lawfulLinked(t identity.Token, held declare.Set, where Where, now int64) declare.Set {

@@ -19,6 +19,10 @@ type Where struct {
 	Deny declare.Set
 }
 
+// Where returns the place that a grant was asked for, for questions that follow from
+// it.
+func (g Grant) Where() Where { return Where{In: g.in} }
+
 // NoLaw narrows nothing, whatever the place. It is for tests and tools that are about
 // something else; a server has a code.
 var NoLaw *law.Code

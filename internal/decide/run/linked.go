@@ -20,7 +20,7 @@ func Linked(ctx context.Context, gate *consent.Gate, views Views, grant consent.
 	}
 	var others []consent.Grant
 	for _, visitor := range gate.Visitors(grant) {
-		g, reason := gate.Ask(visitor, purpose, consent.Where{}, now())
+		g, reason := gate.Ask(visitor, purpose, grant.Where(), now())
 		if reason != consent.Allowed {
 			continue
 		}

@@ -58,6 +58,8 @@ type Subject struct {
 	Proof identity.Proof
 	// Source is who asks, by the name of the API key.
 	Source string
+	// Where is what the request tells the gate.
+	Where consent.Where
 }
 
 // Activity is what happened, without values, for whoever watches.
@@ -255,7 +257,7 @@ func (t *try) permission() (consent.Grant, consent.Reason) {
 	case !t.personal:
 		return consent.Grant{}, t.changed
 	}
-	return t.runner.Gate.Ask(t.who.Token, t.purpose, consent.Where{}, t.runner.Now())
+	return t.runner.Gate.Ask(t.who.Token, t.purpose, t.who.Where, t.runner.Now())
 }
 
 // kept reports whether there is a proven person to keep a receipt for.

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"accord/internal/auth"
+	"accord/internal/consent"
+	"accord/internal/law"
+)
+
+// Places finds the place of a network address, "" where it is not known. *places.DB
+// does.
+type Places interface {
+	Place(a netip.Addr) law.Place
+}
+
+// headerJurisdiction names where the person is for the law, on every route. What
+// Segment's clients send says it in context.location.
+const headerJurisdiction = "Accord-Jurisdiction"
+
+// jurisdiction is how a place is spelt in a record.
+var jurisdiction = regexp.MustCompile(`^[A-Z]{2}(-[A-Z0-9]{1,3})?$`)
+
+// locate notes where a request is from, for the law: as it says itself, and of a
+// page or an app by its address, which is dropped here. Where both tell, both count.
+func (x *exchange) locate(r *http.Request) {
+	s := x.server
+	if s.Law == nil {
+		return
+	}
+	if said := r.Header.Get(headerJurisdiction); said != "" {
+		x.in = s.Law.In(law.Place(said))
+		if jurisdiction.MatchString(said) {
+			x.place = law.Place(said)
+		}
+	}
+	// A secret key speaks from the shop's own server, whose address says nothing of
+	// the person.
+	if s.Places == nil || x.key.Kind == auth.Secret {
+		return
+	}
+	if place := s.Places.Place(s.address(r)); place != "" {
+		x.in |= s.Law.In(place)
+		if x.place == "" {
+			x.place = place
+		}
+	}
+}
+
+// address returns whose request it is: the first from the right that is no proxy of
+// the operator's. The zero Addr is nobody's.
+func (s *server) address(r *http.Request) netip.Addr {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := from.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && s.isProxy(addr); i-- {
+		if addr, err = netip.ParseAddr(strings.TrimSpace(hops[i])); err != nil {
+			return netip.Addr{}
+		}
+		addr = addr.Unmap()
+	}
+	return addr
+}
+
+func (s *server) isProxy(a netip.Addr) bool {
+	for _, p := range s.Proxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// where returns what the request tells the law and the gate; declared is a place
+// that it names in its body, or "".
+func (x *exchange) where(declared law.Place) consent.Where {
+	w := consent.Where{In: x.in}
+	if declared != "" && x.server.Law != nil {
+		w.In |= x.server.Law.In(declared)
+	}
+	return w
+}
