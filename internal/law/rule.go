@@ -146,6 +146,18 @@ func (r *Rule) Says() string {
 	return s
 }
 
+// Cite returns where the rule is from and how well it is known, such as
+// "GDPR Art. 12(3) (read in the law on 2026-11-25; rules/eu.yaml:104)". What nobody
+// checked begins with UNCHECKED.
+func (r *Rule) Cite() string {
+	how := []string{"written down", "read in an account of the law", "read in the law"}[r.Known]
+	s := fmt.Sprintf("%s (%s on %s; %s:%d)", r.Source, how, r.Dated.Format(time.DateOnly), r.File, r.Line)
+	if r.Known == Unchecked {
+		return "UNCHECKED: " + s
+	}
+	return s
+}
+
 func (r *Rule) says() string {
 	below := "below " + strconv.Itoa(r.Age) + " years "
 	switch r.Kind {
