@@ -38,7 +38,7 @@ func (k Kind) String() string { return kindWords[k] }
 func (k Kind) ofUses() bool { return k != Deadline && k != Localisation }
 
 // anyUse is every use but what the person asked for; a rule file writes [any].
-const anyUse declare.Uses = 1<<declare.NumUses - 1&^(1<<declare.Service)
+const anyUse declare.Uses = (1<<declare.NumUses - 1) &^ (1 << declare.Service)
 
 // Need is what a use needs. The greater is the stricter.
 type Need uint8
