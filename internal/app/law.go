@@ -3,31 +3,200 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
 
-	"accord/internal/api"
 	"accord/internal/law"
 )
 
-// law reads the rules of law: Accord's own, and in the place of those of the same
-// regime what stands in the directory's law/.
+// code reads the rules of law: those that come with Accord and, where a directory is
+// named, the operator's own on top.
+func code(dir string) (*law.Code, error) {
+	if dir == "" {
+		return law.Embedded(), nil
+	}
+	c, err := law.Load(os.DirFS(dir))
+	if err != nil {
+		return nil, fmt.Errorf("the rules of law in %s cannot be used:\n%w", dir, err)
+	}
+	return c, nil
+}
+
+// law reads the rules that count for a data directory: what stands in its law/ is the
+// operator's own.
 func (d *Directory) law() (*law.Code, error) {
 	own := d.file("law")
 	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
-		return law.Load(nil)
+		own = ""
 	}
-	code, err := law.Load(os.DirFS(own))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", own, err)
-	}
-	return code, nil
+	return code(own)
 }
 
-// placesOrNone returns the database of places, nil where there is none.
-func (h *House) placesOrNone() api.Places {
-	if h.places == nil {
-		return nil
+// LawList writes a line for each regime: how many rules it has, how many of them
+// nobody checked, and where it counts.
+func LawList(dir string, out io.Writer) error {
+	c, err := code(dir)
+	if err != nil {
+		return err
 	}
-	return h.places
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "regime\trules\tunchecked\tplaces\tname")
+	for _, r := range c.Regimes() {
+		in, _ := c.Regime(r.ID)
+		rules := c.Rules(in)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.ID, len(rules), unchecked(rules), placesOf(r.Places), r.Name)
+	}
+	return table.Flush()
+}
+
+func unchecked(rules []law.Rule) (n int) {
+	for i := range rules {
+		if rules[i].Known == law.Unchecked {
+			n++
+		}
+	}
+	return n
+}
+
+// placesOf lists the first places of a regime, as many as a line holds.
+func placesOf(all []law.Place) string {
+	const most = 3
+	var s []string
+	for _, p := range all[:min(len(all), most)] {
+		s = append(s, string(p))
+	}
+	if rest := len(all) - most; rest > 0 {
+		s = append(s, fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(s, " ")
+}
+
+// LawShow writes the rules of a regime that are in force on a day, and those that
+// are still to come.
+func LawShow(dir, regime string, on time.Time, out io.Writer) error {
+	c, err := code(dir)
+	if err != nil {
+		return err
+	}
+	in, ok := c.Regime(regime)
+	if !ok {
+		return &UsageError{fmt.Sprintf("there is no regime %q; the regimes are: %s", regime, strings.Join(c.Names(c.All()), ", "))}
+	}
+	var b strings.Builder
+	for _, r := range c.Regimes() {
+		if r.ID == regime {
+			fmt.Fprintf(&b, "%s: %s\n", r.ID, r.Name)
+			fmt.Fprintf(&b, "In %s, on %s. This is no legal advice.\n", strings.Join(strs(r.Places), " "), on.Format(time.DateOnly))
+		}
+	}
+	coming := false
+	rules := c.Rules(in)
+	for i := range rules {
+		if rules[i].InForce(on) {
+			showRule(&b, &rules[i], on)
+		}
+		coming = coming || rules[i].From.After(on)
+	}
+	if coming {
+		b.WriteString("\nStill to come:\n")
+		for i := range rules {
+			if rules[i].From.After(on) {
+				showRule(&b, &rules[i], on)
+			}
+		}
+	}
+	_, err = io.WriteString(out, b.String())
+	return err
+}
+
+func strs(all []law.Place) (out []string) {
+	for _, p := range all {
+		out = append(out, string(p))
+	}
+	return out
+}
+
+func showRule(b *strings.Builder, r *law.Rule, on time.Time) {
+	fmt.Fprintf(b, "\n%s\n", r.Says())
+	if r.From.After(on) || !r.Until.IsZero() {
+		fmt.Fprintf(b, "  from %s", r.From.Format(time.DateOnly))
+		if !r.Until.IsZero() {
+			fmt.Fprintf(b, " until %s", r.Until.Format(time.DateOnly))
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(b, "  %s\n", r.Cite())
+	if r.Link != "" {
+		fmt.Fprintf(b, "  %s\n", r.Link)
+	}
+	if r.Note != "" {
+		fmt.Fprintf(b, "  %s\n", r.Note)
+	}
+}
+
+// LawCheck reads an operator's directory with all that belongs to it and says what it
+// holds; what is wrong in it is the error. Without a directory it checks the rules
+// that come with Accord.
+func LawCheck(dir string, out io.Writer) error {
+	c, err := code(dir)
+	if err != nil {
+		return err
+	}
+	own := 0
+	for _, r := range c.Regimes() {
+		_, ours := law.Source(r.ID)
+		if dir != "" && ours && r.File == law.EmbeddedFile(r.ID) {
+			continue
+		}
+		own++
+		in, _ := c.Regime(r.ID)
+		rules := c.Rules(in)
+		says := ""
+		switch {
+		case dir != "" && ours:
+			says = ", in place of the rules that come with Accord"
+		case dir != "":
+			says = ", a regime that Accord brings no rules of"
+		}
+		fmt.Fprintf(out, "%s: %d rules, %d unchecked%s\n", r.File, len(rules), unchecked(rules), says)
+	}
+	if own == 0 {
+		return fmt.Errorf("%s holds no rule files: `accord law copy REGIME %s` writes one to begin with", dir, dir)
+	}
+	if facts := c.Facts(); len(facts) > 0 {
+		fmt.Fprintf(out, "What can be stated, so that a rule does not apply: %s\n", strings.Join(facts, ", "))
+	}
+	return nil
+}
+
+// LawCopy writes the file of a regime that comes with Accord into a directory, for an
+// operator to mend. It overwrites nothing.
+func LawCopy(regime, dir string, out io.Writer) error {
+	text, ok := law.Source(regime)
+	if !ok {
+		c := law.Embedded()
+		return &UsageError{fmt.Sprintf("Accord brings no rules of %q; it has: %s", regime, strings.Join(c.Names(c.All()), ", "))}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(dir, regime+".yaml")
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already, and may hold what you mended: move it away first", name)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, name)
+	return err
 }

@@ -176,6 +176,14 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 	})
 }
 
+// placesOrNone returns the database of places, nil where there is none.
+func (h *House) placesOrNone() api.Places {
+	if h.places == nil {
+		return nil
+	}
+	return h.places
+}
+
 // busy tells the errors that mean "later": the log, or what waits for it, has as
 // much as it may hold.
 func busy(err error) bool {

@@ -70,14 +70,23 @@ func claims(regimes []*Regime) error {
 			}
 			for j, p := range b.Places {
 				if k := slices.Index(a.Places, p); k >= 0 {
-					s := strict.New(b.File)
-					s.FaultAt(b.placeLines[j], "%s is governed by %s too (%s:%d): take it out of one, or write \"beside: [%s]\" where both laws count there", p, a.ID, a.File, a.placeLines[k], a.ID)
-					faults = append(faults, s.Err())
+					faults = append(faults, claim(p, b, b.placeLines[j], a, a.placeLines[k]))
 				}
 			}
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// claim is the fault of a place that two regimes govern, in the file that the
+// operator can mend.
+func claim(p Place, r *Regime, line int, other *Regime, otherLine int) error {
+	if r.File == EmbeddedFile(r.ID) {
+		r, line, other, otherLine = other, otherLine, r, line
+	}
+	s := strict.New(r.File)
+	s.FaultAt(line, "%s is governed by %s too (%s:%d): take it out of one, or write \"beside: [%s]\" where both laws count there", p, other.ID, other.File, otherLine, other.ID)
+	return s.Err()
 }
 
 // together checks regimes that make one code. They are sorted by their ids.

@@ -70,9 +70,12 @@ func Source(regime string) ([]byte, bool) {
 	if !isWord(regime, "-") {
 		return nil, false
 	}
-	b, err := embedded.ReadFile(folder + "/" + regime + extension)
+	b, err := embedded.ReadFile(EmbeddedFile(regime))
 	return b, err == nil
 }
+
+// EmbeddedFile returns what the file of a regime that comes with Accord is called.
+func EmbeddedFile(regime string) string { return folder + "/" + regime + extension }
 
 // readAll reads every rule file of a directory. What a person may have meant as one
 // and would not be read is an error.

@@ -1,7 +1,9 @@
 package law
 
 import (
+	"slices"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"accord/internal/declare"
@@ -16,12 +18,279 @@ func day(t testing.TB, s string) time.Time {
 	return d
 }
 
-func TestEmbedded(t *testing.T) {
+func uses(all ...declare.Use) (s declare.Uses) {
+	for _, u := range all {
+		s = s.With(u)
+	}
+	return s
+}
+
+// need returns the strictest need of a use in some regimes, as a Limit has it.
+func need(l Limit, in Regimes) Need {
+	switch {
+	case l.Never&in != 0:
+		return Never
+	case l.Consent&in != 0:
+		return Consent
+	case l.Objection&in != 0:
+		return Objection
+	}
+	return Nothing
+}
+
+// youngest returns the greatest age of a list in some regimes; 0 for none.
+func youngest(list []Below, in Regimes) (age int) {
+	for _, b := range list {
+		if b.Regimes&in != 0 {
+			age = max(age, b.Age)
+		}
+	}
+	return age
+}
+
+func TestEmbeddedRulesAreSourced(t *testing.T) {
 	c := Embedded()
+	rules := c.Rules(c.All())
+	if len(rules) < 300 {
+		t.Errorf("%d rules", len(rules))
+	}
+	gathered := day(t, "2026-11-25")
+	for _, r := range rules {
+		where := r.File
+		switch {
+		case r.Source == "" || r.Dated.IsZero() || r.File != EmbeddedFile(r.Regime):
+			t.Errorf("%s:%d: a rule without a source, a date or its file: %+v", where, r.Line, r)
+		case r.Known == Primary && r.Link == "":
+			t.Errorf("%s:%d: read in the law, and nobody can see where", where, r.Line)
+		case r.Dated.Before(gathered):
+			t.Errorf("%s:%d: looked up %v", where, r.Line, r.Dated)
+		}
+	}
+	for _, r := range c.Regimes() {
+		if b, ok := Source(r.ID); !ok || len(b) == 0 {
+			t.Errorf("no text of %s", r.ID)
+		}
+	}
+	if _, ok := Source("../rules/eu"); ok {
+		t.Error("a path is taken for a regime")
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	c := Embedded()
+	for place, want := range map[Place][]string{
+		"DE": {"eu"}, "de": {"eu"}, "DE-BY": {"eu"}, "NO": {"eu"}, "RE": {"eu"},
+		"GB": {"uk"}, "GB-SCT": {"uk"}, "US-CA": {"us-ca"}, "us-ny": {"us-ny"},
+		"CA-QC": {"ca-qc"}, "IN": {"in"}, "BR-SP": {"br"}, "CN": {"cn"}, "RU": {"ru"},
+	} {
+		if got := c.Names(c.In(place)); !slices.Equal(got, want) {
+			t.Errorf("%s is in %v, want %v", place, got, want)
+		}
+	}
+	for _, place := range []Place{"", "US", "US-WY", "CA", "CA-ON", "CH", "XX", "Germany", "D", "DE-", "DE_BY", "日本", "US-CAL", "US-CALI", "US-CA\x00"} {
+		if got := c.In(place); got != c.All() {
+			t.Errorf("%q is in %v, want all", place, c.Names(got))
+		}
+	}
 	table := c.On(day(t, "2026-11-25"))
-	l := table.Limit(1 << declare.Sale)
-	t.Logf("%v %+v %v", c.Names(c.All()), l, table.From)
-	if n := testing.AllocsPerRun(100, func() { table.Regimes("us-ca"); c.On(table.From) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() {
+		_ = c.On(table.From).Regimes("us-ca") | table.Regimes("DE-BY") | table.Regimes("nowhere") | table.All()
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestStrictest holds that an unknown place is as strict as the strictest of all, for
+// every use and on every day on which something changes.
+func TestStrictest(t *testing.T) {
+	c := Embedded()
+	for _, on := range append(c.days, day(t, "1900-01-01")) {
+		table := c.On(on)
+		for u := range declare.Use(declare.NumUses) {
+			l := table.Limit(uses(u))
+			var most Need
+			var young, guardian, barred int
+			for i := range len(c.regimes) {
+				in := Regimes(1) << i
+				most = max(most, need(l, in))
+				young, guardian, barred = max(young, youngest(l.Young, in)), max(guardian, youngest(l.Guardian, in)), max(barred, youngest(l.Barred, in))
+			}
+			in := table.Regimes("")
+			if got := need(l, in); got != most {
+				t.Errorf("%v on %v: %v, want %v", u, on, got, most)
+			}
+			if got := []int{youngest(l.Young, in), youngest(l.Guardian, in), youngest(l.Barred, in)}; !slices.Equal(got, []int{young, guardian, barred}) {
+				t.Errorf("%v on %v: ages %v", u, on, got)
+			}
+			if u == declare.Service && (most != Nothing || young+guardian+barred != 0 || len(table.Rules(uses(u), in)) != 0) {
+				t.Errorf("on %v a service is narrowed", on)
+			}
+		}
+		asked := on.Add(13 * time.Hour)
+		for _, word := range deadlineWords {
+			all, any := table.Deadline(word, table.All(), asked)
+			for i := range len(c.regimes) {
+				one, ok := table.Deadline(word, 1<<i, asked)
+				if ok && (!any || all.By.After(one.By) || all.Latest.After(one.Latest)) {
+					t.Errorf("%s on %v: by %v, though %s says %v", word, on, all.By, c.regimes[i].ID, one.By)
+				}
+			}
+			if any && all.Latest.Before(all.By) {
+				t.Errorf("%s on %v: at the latest %v, before %v", word, on, all.Latest, all.By)
+			}
+		}
+	}
+	now := c.On(day(t, "2026-11-25"))
+	for u, want := range map[declare.Use]Need{
+		declare.Service: Nothing, declare.Analytics: Consent, declare.Personalization: Consent, declare.DirectMarketing: Consent,
+		declare.TargetedAdvertising: Consent, declare.Sale: Consent, declare.PersonalPrice: Never, declare.AutomatedDecision: Consent,
+		declare.ModelTraining: Consent, declare.SensitiveData: Never,
+	} {
+		if got := need(now.Limit(uses(u)), now.Regimes("nowhere")); got != want {
+			t.Errorf("%v in an unknown place needs %v, want %v", u, got, want)
+		}
+	}
+	if got := now.Localisation(""); len(got) != 0 {
+		t.Errorf("nobody can keep data everywhere: %v", got)
+	}
+}
+
+func TestLimitOfSeveralUses(t *testing.T) {
+	table := Embedded().On(day(t, "2026-11-25"))
+	one := table.Limit(uses(declare.Sale))
+	both := table.Limit(uses(declare.Sale, declare.Personalization, declare.AutomatedDecision))
+	if both.Consent&one.Consent != one.Consent || both.Review == 0 || both.General == 0 {
+		t.Errorf("%+v of %+v", both, one)
+	}
+	for _, list := range [][]Below{both.Young, both.Guardian, both.Barred} {
+		for i, b := range list {
+			if b.Regimes == 0 || i > 0 && list[i-1].Age >= b.Age {
+				t.Errorf("%+v is not one entry an age, the youngest first", list)
+			}
+		}
+	}
+	if again := table.Limit(uses(declare.Sale)); !slices.Equal(again.Young, one.Young) || again.Consent != one.Consent {
+		t.Error("asking changed the table")
+	}
+}
+
+// TestDays holds that a table ends where the next begins, and is made once.
+func TestDays(t *testing.T) {
+	c := Embedded()
+	at := day(t, "1990-01-01")
+	for n := 0; ; n++ {
+		table := c.On(at)
+		if table != c.On(at.Add(time.Hour)) || !table.From.IsZero() && !table.From.Equal(at) {
+			t.Fatalf("%v: [%v, %v)", at, table.From, table.Until)
+		}
+		if table.Until.IsZero() {
+			if n != len(c.days) {
+				t.Errorf("%d tables of %d", n, len(c.days))
+			}
+			break
+		}
+		if last := table.Until.Add(-time.Nanosecond); c.On(last) != table {
+			t.Errorf("%v is not in [%v, %v)", last, table.From, table.Until)
+		}
+		at = table.Until
+	}
+	zone := time.FixedZone("east", 9*3600)
+	if midnight := time.Date(2026, 10, 1, 0, 0, 0, 0, zone); c.On(midnight).Until.IsZero() || !c.On(midnight).Until.Equal(day(t, "2026-10-01")) {
+		t.Error("a day begins by UTC and not by the place")
+	}
+}
+
+func TestGiven(t *testing.T) {
+	c := Embedded()
+	price := uses(declare.PersonalPrice)
+	in := c.In("US-MD")
+	if got := need(c.On(day(t, "2026-10-01")).Limit(price), in); got != Never {
+		t.Errorf("who does not say what it sells: %v", got)
+	}
+	without, err := c.Given("no_food")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := need(without.On(day(t, "2026-10-01")).Limit(price), in); got != Nothing {
+		t.Errorf("who sells no food: %v", got)
+	}
+	if got := need(without.On(day(t, "2026-10-01")).Limit(price), c.In("CN")); got != Never {
+		t.Errorf("another fact than the one given: %v", got)
+	}
+	if _, err := c.Given("no_foot"); err == nil {
+		t.Error("a fact that no rule asks for is taken")
+	}
+}
+
+func TestShows(t *testing.T) {
+	table := Embedded().On(day(t, "2026-11-25"))
+	price := uses(declare.PersonalPrice)
+	const exact = "THIS PRICE WAS SET BY AN ALGORITHM USING YOUR PERSONAL DATA."
+	got := table.Shows(price, table.Regimes("US-NY"), "ru")
+	if len(got) != 1 || got[0] != (declare.Obligation{Code: "algorithmic_price", Text: exact}) {
+		t.Errorf("%v", got)
+	}
+	got = table.Shows(price, table.Regimes("DE")|table.Regimes("US-NY"), "de-AT", "en")
+	if len(got) != 2 || got[0].Text != exact || got[1].Code != "personal_price" || got[1].Text[:11] != "Dieser Prei" {
+		t.Errorf("%v", got)
+	}
+	if got := table.Shows(uses(declare.Sale), table.Regimes("DE")); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestSpans(t *testing.T) {
+	friday := time.Date(2026, 11, 27, 15, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"at once": "2026-11-27T15", "72 hours": "2026-11-30T15", "45 days": "2027-01-11T15",
+		"1 working day": "2026-11-30T15", "15 working days": "2026-12-18T15", "1 month": "2026-12-27T15", "3 months": "2027-02-27T15",
+	} {
+		s, err := ParseSpan(text)
+		if err != nil || s.String() != text {
+			t.Errorf("%s: %v, %v", text, s, err)
+		}
+		if got := s.After(friday).Format("2006-01-02T15"); got != want {
+			t.Errorf("%s after Friday ends %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{"", "1", "days", "0 days", "-1 days", "1001 days", "01 days", "+1 day", "1  day", "1 year", "1.5 days"} {
+		if s, err := ParseSpan(text); err == nil {
+			t.Errorf("%q is %v", text, s)
+		}
+	}
+	if got := (Span{1, Months}).After(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)); got.Day() != 28 {
+		t.Errorf("a month after January 31 is %v", got)
+	}
+}
+
+// TestOperator holds how an operator's directory lies on top of ours.
+func TestOperator(t *testing.T) {
+	const head = "regime: us-ca\nname: Mine\nplaces: [US-CA]\nrules:\n"
+	const rule = "  - {needs: never, uses: [sale], effective_from: 2020-01-01, source: S, dated: 2026-01-01, known: primary}\n"
+	c, err := Load(fstest.MapFS{
+		"us-ca.yaml":   {Data: []byte(head + rule)},
+		"ch.yaml":      {Data: []byte("regime: ch\nname: Switzerland\nplaces: [CH]\nrules: []\n")},
+		"README.txt":   {Data: []byte("notes")},
+		"old/eu.yaml":  {Data: []byte("not read")},
+		"us-ca.yaml.1": {Data: []byte("not read")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := c.On(day(t, "2026-11-25"))
+	if l := now.Limit(uses(declare.Sale)); need(l, now.Regimes("US-CA")) != Never || need(l, now.Regimes("DE")) != Consent {
+		t.Error("the own file does not count, or another does not any more")
+	}
+	if got := now.Signal(GPC, uses(declare.Sale)) & now.Regimes("US-CA"); got != 0 {
+		t.Error("rules of the file that was replaced still count")
+	}
+	if got := c.Names(now.Regimes("CH")); !slices.Equal(got, []string{"ch"}) {
+		t.Errorf("the new regime: %v", got)
+	}
+	if got := c.Rules(now.Regimes("US-CA")); len(got) != 1 || got[0].File != "us-ca.yaml" || got[0].Line != 5 {
+		t.Errorf("%+v", got)
+	}
+	if got := Embedded().Names(Embedded().In("CH")); len(got) != len(Embedded().Regimes()) {
+		t.Errorf("our own rules changed: %v", got)
 	}
 }

@@ -209,8 +209,10 @@ func (s *source) uses(rule, n *yaml.Node, r *Rule) {
 	for _, e := range s.List(n, "uses of a rule") {
 		u, ok := declare.ParseUse(e.Key)
 		switch {
+		case e.Key == "any":
+			r.Uses = anyUse
 		case !ok:
-			s.Fault(e.At, "uses of a rule lists %s; it can be: %s", strict.Quote(e.Key), strings.Join(declare.UseNames()[1:], ", "))
+			s.Fault(e.At, "uses of a rule lists %s; it can be any, or some of: %s", strict.Quote(e.Key), strings.Join(declare.UseNames()[1:], ", "))
 		case u == declare.Service:
 			s.Fault(e.At, "uses of a rule lists service: what the person asked for and what the law demands is not narrowed; take it out")
 		default:

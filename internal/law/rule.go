@@ -37,6 +37,9 @@ func (k Kind) String() string { return kindWords[k] }
 // ofUses reports whether rules of the kind are about uses.
 func (k Kind) ofUses() bool { return k != Deadline && k != Localisation }
 
+// anyUse is every use but what the person asked for; a rule file writes [any].
+const anyUse declare.Uses = (1<<declare.NumUses - 1) &^ (1 << declare.Service)
+
 // Need is what a use needs. The greater is the stricter.
 type Need uint8
 
@@ -71,7 +74,7 @@ func (k Known) String() string { return knownWords[k] }
 // The words that a rule's subject can be, by its kind.
 var (
 	deadlineWords = []string{Access, Erasure, Correction, OptOut, BreachAuthority, BreachPerson}
-	owedWords     = []string{HumanReview, GeneralOption, Factors}
+	owedWords     = []string{HumanReview, GeneralOption, Factors, SeparateConsent}
 	signalWords   = []string{GPC}
 )
 
@@ -87,9 +90,10 @@ const (
 
 // What may be owed.
 const (
-	HumanReview   = "human_review"   // a human looks at the decision again
-	GeneralOption = "general_option" // the same without personal data
-	Factors       = "factors"        // what led to the decision
+	HumanReview     = "human_review"     // a human looks at the decision again
+	GeneralOption   = "general_option"   // the same without personal data
+	Factors         = "factors"          // what led to the decision
+	SeparateConsent = "separate_consent" // a consent that is asked for apart from all else
 )
 
 // GPC is the Global Privacy Control.
@@ -130,11 +134,26 @@ func (r *Rule) InForce(at time.Time) bool {
 // "sale, targeted_advertising: the person must be able to object".
 func (r *Rule) Says() string {
 	s := r.says()
-	if r.Kind.ofUses() {
+	switch {
+	case r.Uses == anyUse:
+		s = "any use: " + s
+	case r.Kind.ofUses():
 		s = r.Uses.String() + ": " + s
 	}
 	if len(r.Unless) > 0 {
 		s += " (unless stated: " + strings.Join(r.Unless, ", ") + ")"
+	}
+	return s
+}
+
+// Cite returns where the rule is from and how well it is known, such as
+// "GDPR Art. 12(3) (read in the law on 2026-11-25; rules/eu.yaml:104)". What nobody
+// checked begins with UNCHECKED.
+func (r *Rule) Cite() string {
+	how := []string{"written down", "read in an account of the law", "read in the law"}[r.Known]
+	s := fmt.Sprintf("%s (%s on %s; %s:%d)", r.Source, how, r.Dated.Format(time.DateOnly), r.File, r.Line)
+	if r.Known == Unchecked {
+		return "UNCHECKED: " + s
 	}
 	return s
 }
@@ -164,9 +183,10 @@ func (r *Rule) says() string {
 		return s
 	case Owed:
 		return map[string]string{
-			HumanReview:   "the person may ask that a human looks at it",
-			GeneralOption: "a way without personal data must be offered",
-			Factors:       "the person may ask what led to it",
+			HumanReview:     "the person may ask that a human looks at it",
+			GeneralOption:   "a way without personal data must be offered",
+			Factors:         "the person may ask what led to it",
+			SeparateConsent: "the consent is asked for apart from all else",
 		}[r.Word]
 	case Retention:
 		return "data is kept for at most " + r.Keep.String()
