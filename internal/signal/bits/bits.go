@@ -50,12 +50,28 @@ type Reader struct {
 	pos int    // in bits
 	end int    // in bits
 	err error
+
+	items int     // Fibonacci-coded items that may still come
+	spare []Range // for the sets that follow
+}
+
+// MaxItems is how many items the Fibonacci-coded ranges of one text may have in all.
+// Such an item can have 3 bits, so the length of a text is no bound on the work. A
+// set with more is shorter as a bit field, unless its ids go beyond 10,000.
+const MaxItems = 2048
+
+// First is the value of a text's first character, 0 to 63, or -1.
+func First(text string) int {
+	if text == "" || values[text[0]] == foreign {
+		return -1
+	}
+	return int(values[text[0]])
 }
 
 // NewReader decodes the text; its cost is in proportion to the text, so bound that
 // before.
 func NewReader(text string) *Reader {
-	r := &Reader{end: 6 * len(text)}
+	r := &Reader{end: 6 * len(text), items: MaxItems}
 	if text == "" {
 		r.err = ErrEmpty
 		return r
@@ -66,8 +82,7 @@ func NewReader(text string) *Reader {
 	for ; len(text) >= 4; text, at = text[4:], at+3 {
 		a, b, c, d := values[text[0]], values[text[1]], values[text[2]], values[text[3]]
 		seen |= a | b | c | d
-		out := r.buf[at : at+3]
-		out[0], out[1], out[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		binary.BigEndian.PutUint32(r.buf[at:], uint32(a)<<26|uint32(b)<<20|uint32(c)<<14|uint32(d)<<8)
 	}
 	var last uint32
 	for i := range len(text) {
@@ -96,13 +111,19 @@ func (r *Reader) fail(err error) {
 // Err is the first fault so far.
 func (r *Reader) Err() error { return r.err }
 
+// Limit lowers the number of Fibonacci-coded items that the text may have.
+func (r *Reader) Limit(items int) { r.items = min(r.items, items) }
+
+// Items is how many may still come.
+func (r *Reader) Items() int { return r.items }
+
 // Rest is how many bits are left.
 func (r *Reader) Rest() int { return r.end - r.pos }
 
 // Close returns the first fault; that something but zero bits is left is one.
 func (r *Reader) Close() error {
 	for r.err == nil && r.pos < r.end {
-		if r.Uint(min(32, r.Rest())) != 0 {
+		if r.Uint(min(57, r.Rest())) != 0 {
 			r.fail(ErrTrailing)
 		}
 	}
@@ -209,10 +230,17 @@ func (r *Reader) Fibonacci() int {
 // Writer writes the fields of one text in order. The zero value is ready. Like a
 // Reader it keeps the first fault, which Text returns.
 type Writer struct {
-	buf []byte
-	n   int // in bits
-	err error
+	buf   []byte
+	n     int // in bits
+	items int // Fibonacci-coded, so far
+	err   error
 }
+
+// Spend notes Fibonacci-coded items that another part of the text took.
+func (w *Writer) Spend(items int) { w.items += items }
+
+// Spent is how many items there are so far.
+func (w *Writer) Spent() int { return w.items }
 
 // Fail notes a fault: a value that has no place in its field.
 func (w *Writer) Fail(format string, args ...any) {

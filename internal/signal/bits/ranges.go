@@ -17,6 +17,17 @@ func (r *Reader) room(n, size int) bool {
 	return r.err == nil
 }
 
+// ranges reserves room for n ranges. Small sets share it, since a text may bring
+// hundreds of them.
+func (r *Reader) ranges(n int) []Range {
+	if len(r.spare) < n {
+		r.spare = make([]Range, max(n, min(512, r.Rest()/(1+idBits))))
+	}
+	all := r.spare[:n:n]
+	r.spare = r.spare[n:]
+	return all
+}
+
 // IDField reads a bit field of n bits.
 func (r *Reader) IDField(n int) IDs {
 	if n == 0 || !r.room(n, 1) {
@@ -36,8 +47,8 @@ func (r *Reader) IDRanges() IDs {
 	if n == 0 || !r.room(n, 1+idBits) {
 		return IDs{}
 	}
-	ranges := make([]Range, 0, n)
-	for range n {
+	ranges := r.ranges(n)
+	for i := range ranges {
 		var item Range
 		if head := r.Uint(1 + idBits); head>>idBits == 0 {
 			item = Range{uint16(head), uint16(head)}
@@ -50,7 +61,7 @@ func (r *Reader) IDRanges() IDs {
 		if r.err != nil {
 			return IDs{}
 		}
-		ranges = append(ranges, item)
+		ranges[i] = item
 	}
 	return IDs{ranges: ranges}
 }
@@ -63,9 +74,13 @@ func (r *Reader) FibonacciRanges() IDs {
 	if n == 0 || !r.room(n, 3) {
 		return IDs{}
 	}
-	ranges := make([]Range, 0, n)
+	if r.items -= n; r.items < 0 {
+		r.Fail("there are %d items or more too many in ranges", -r.items)
+		return IDs{}
+	}
+	ranges := r.ranges(n)
 	last := 0
-	for range n {
+	for i := range ranges {
 		run := r.Bool()
 		from := last + r.Fibonacci()
 		last = from
@@ -78,7 +93,7 @@ func (r *Reader) FibonacciRanges() IDs {
 		if r.err != nil {
 			return IDs{}
 		}
-		ranges = append(ranges, Range{uint16(from), uint16(last)})
+		ranges[i] = Range{uint16(from), uint16(last)}
 	}
 	return IDs{ranges: ranges}
 }
@@ -148,6 +163,9 @@ func (w *Writer) IDRanges(s IDs) {
 func (w *Writer) FibonacciRanges(s IDs) {
 	ranges := s.Ranges()
 	w.count(len(ranges))
+	if w.items += len(ranges); w.items > MaxItems {
+		w.Fail("the sets of ids fall into %d runs: a text has %d at most", w.items, MaxItems)
+	}
 	last := uint16(0)
 	for _, run := range ranges {
 		w.Bool(run.From != run.To)
@@ -222,8 +240,13 @@ func Shortish(ranges []Range, top int) bool {
 func (w *Writer) Optimized(s IDs, choose Choice) { w.optimized(s, choose, w.IDRanges) }
 
 // OptimizedFibonacci writes the greatest id, a bit, and Range(Fibonacci) where it is
-// not longer than a bit field.
-func (w *Writer) OptimizedFibonacci(s IDs) { w.optimized(s, shorterFibonacci, w.FibonacciRanges) }
+// not longer than a bit field and its items still have room.
+func (w *Writer) OptimizedFibonacci(s IDs) {
+	choose := func(ranges []Range, top int) bool {
+		return w.items+len(ranges) <= MaxItems && shorterFibonacci(ranges, top)
+	}
+	w.optimized(s, choose, w.FibonacciRanges)
+}
 
 func (w *Writer) optimized(s IDs, choose Choice, write func(IDs)) {
 	s = s.normal()

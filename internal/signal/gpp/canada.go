@@ -59,7 +59,8 @@ const (
 func decodeCanada(text string) (*TCFCA, error) {
 	core, rest, more := strings.Cut(text, ".")
 	s := &TCFCA{}
-	if err := s.core(bits.NewReader(core), (*bits.Reader).OptimizedFibonacci, (*bits.Reader).OptimizedFibonacci); err != nil {
+	r := bits.NewReader(core)
+	if err := s.core(r, (*bits.Reader).OptimizedFibonacci, (*bits.Reader).OptimizedFibonacci); err != nil {
 		old := &TCFCA{}
 		if old.core(bits.NewReader(core), (*bits.Reader).Optimized, (*bits.Reader).IDRanges) != nil {
 			return nil, fmt.Errorf("core: %w", err)
@@ -69,7 +70,7 @@ func decodeCanada(text string) (*TCFCA, error) {
 	for more {
 		var segment string
 		segment, rest, more = strings.Cut(rest, ".")
-		if err := s.segment(segment); err != nil {
+		if err := s.segment(segment, r.Items()); err != nil {
 			return nil, err
 		}
 	}
@@ -96,6 +97,9 @@ func (s *TCFCA) core(r *bits.Reader, vendors, restricted func(*bits.Reader) bits
 	if n > maxRestrictions {
 		r.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", n, maxRestrictions)
 	}
+	if n > 0 && r.Err() == nil {
+		s.PubRestrictions = make([]tcf.PubRestriction, 0, n)
+	}
 	for i := 0; i < n && r.Err() == nil; i++ {
 		s.PubRestrictions = append(s.PubRestrictions,
 			tcf.PubRestriction{PurposeId: r.Int(6), RestrictionType: r.Int(2), VendorIds: restricted(r)})
@@ -103,8 +107,11 @@ func (s *TCFCA) core(r *bits.Reader, vendors, restricted func(*bits.Reader) bits
 	return r.Close()
 }
 
-func (s *TCFCA) segment(text string) error {
+// segment reads what follows the core, with as many items in Fibonacci codes as the
+// core left.
+func (s *TCFCA) segment(text string, items int) error {
 	r := bits.NewReader(text)
+	r.Limit(items)
 	switch kind := r.Int(3); {
 	case r.Err() != nil:
 		return r.Err()
@@ -148,6 +155,7 @@ func (s *TCFCA) encode() (string, error) {
 	}
 	if s.DisclosedVendors != nil {
 		w := &bits.Writer{}
+		w.Spend(writers[0].Spent())
 		w.Uint(caDisclosed, 3)
 		w.OptimizedFibonacci(*s.DisclosedVendors)
 		writers = append(writers, w)
@@ -165,6 +173,23 @@ func (s *TCFCA) encode() (string, error) {
 
 func (s *TCFCA) write() *bits.Writer {
 	w := &bits.Writer{}
+	s.fixed(w)
+	w.OptimizedFibonacci(s.VendorExpressConsent)
+	w.OptimizedFibonacci(s.VendorImpliedConsent)
+	if len(s.PubRestrictions) > maxRestrictions {
+		w.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", len(s.PubRestrictions), maxRestrictions)
+	}
+	w.Int("NumPubRestrictions", len(s.PubRestrictions), 12)
+	for _, p := range s.PubRestrictions {
+		w.Int("PurposeId", p.PurposeId, 6)
+		w.Int("RestrictionType", p.RestrictionType, 2)
+		w.OptimizedFibonacci(p.VendorIds)
+	}
+	return w
+}
+
+// fixed writes the core's fields of fixed length, which come first.
+func (s *TCFCA) fixed(w *bits.Writer) {
 	if s.Version != 1 {
 		w.Fail("Version is %d: this codec writes version 1", s.Version)
 	}
@@ -181,18 +206,6 @@ func (s *TCFCA) write() *bits.Writer {
 	w.Field("SpecialFeatureExpressConsent", s.SpecialFeatureExpressConsent, caFeatures)
 	w.Field("PurposesExpressConsent", s.PurposesExpressConsent, caPurposes)
 	w.Field("PurposesImpliedConsent", s.PurposesImpliedConsent, caPurposes)
-	w.OptimizedFibonacci(s.VendorExpressConsent)
-	w.OptimizedFibonacci(s.VendorImpliedConsent)
-	if len(s.PubRestrictions) > maxRestrictions {
-		w.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", len(s.PubRestrictions), maxRestrictions)
-	}
-	w.Int("NumPubRestrictions", len(s.PubRestrictions), 12)
-	for _, p := range s.PubRestrictions {
-		w.Int("PurposeId", p.PurposeId, 6)
-		w.Int("RestrictionType", p.RestrictionType, 2)
-		w.OptimizedFibonacci(p.VendorIds)
-	}
-	return w
 }
 
 // UnmarshalJSON reads the section's fields by the specification's names.

@@ -173,6 +173,7 @@ func Decode(text string) (*String, error) {
 
 // header reads the ids of n sections.
 func header(r *bits.Reader, n int) ([]int, error) {
+	r.Limit(n)
 	kind, version := r.Int(6), r.Int(6)
 	if r.Err() == nil && kind != headerType {
 		return nil, fmt.Errorf("its type is %d: a GPP string begins with DB", kind)
@@ -233,6 +234,8 @@ func checkRaw(text string) error {
 	return nil
 }
 
+var errLong = errors.New("the GPP string is too long")
+
 // Encode writes the string. Sections must be sorted by id, each once.
 func (s *String) Encode() (string, error) {
 	if len(s.Sections) > MaxSections {
@@ -264,7 +267,7 @@ func (s *String) Encode() (string, error) {
 	parts[0] = head
 	text := strings.Join(parts, "~")
 	if len(text) > MaxLength {
-		return "", fmt.Errorf("the GPP string would have %d characters, and nobody reads more than %d: leave sections out", len(text), MaxLength)
+		return "", fmt.Errorf("%w: it would have %d characters, and nobody reads more than %d: leave sections out", errLong, len(text), MaxLength)
 	}
 	return text, nil
 }

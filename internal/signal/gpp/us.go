@@ -59,7 +59,7 @@ func layoutOf(id int, text string) *layout {
 			l = longer
 		}
 	}
-	if first := text[:min(1, len(core))]; !l.knows(uint8(bits.NewReader(first).Uint(6))) {
+	if first := bits.First(core); first < 0 || !l.knows(uint8(first)) {
 		return nil
 	}
 	return l

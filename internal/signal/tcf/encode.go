@@ -1,11 +1,14 @@
 package tcf
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"accord/internal/signal/bits"
 )
+
+var errLong = errors.New("the TC string is too long")
 
 // Encode writes the string as @iabtechlabtcf/core does. Its errors name the field
 // that cannot be written.
@@ -48,13 +51,30 @@ func (s *String) encode(choose bits.Choice) (string, error) {
 	}
 	text := strings.Join(segments, ".")
 	if len(text) > MaxLength {
-		return "", fmt.Errorf("the TC string would have %d characters, and nobody reads more than %d: name fewer vendors in the publisher restrictions", len(text), MaxLength)
+		return "", fmt.Errorf("%w: it would have %d characters, and nobody reads more than %d: name fewer vendors in the publisher restrictions", errLong, len(text), MaxLength)
 	}
 	return text, nil
 }
 
 func (s *String) writeCore(choose bits.Choice) *bits.Writer {
 	w := &bits.Writer{}
+	s.fixed(w)
+	w.Optimized(s.VendorConsent, choose)
+	w.Optimized(s.VendorLegitimateInterest, choose)
+	if len(s.PubRestrictions) > maxRestrictions {
+		w.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", len(s.PubRestrictions), maxRestrictions)
+	}
+	w.Int("NumPubRestrictions", len(s.PubRestrictions), 12)
+	for _, p := range s.PubRestrictions {
+		w.Int("PurposeId", p.PurposeId, 6)
+		w.Int("RestrictionType", p.RestrictionType, 2)
+		w.IDRanges(p.VendorIds)
+	}
+	return w
+}
+
+// fixed writes the core's fields of fixed length, which come first.
+func (s *String) fixed(w *bits.Writer) {
 	if s.Version != version {
 		w.Fail("Version is %d: this codec writes version %d", s.Version, version)
 	}
@@ -74,18 +94,6 @@ func (s *String) writeCore(choose bits.Choice) *bits.Writer {
 	w.Field("PurposesLITransparency", s.PurposesLITransparency, purposes)
 	w.Bool(s.PurposeOneTreatment)
 	w.Letters("PublisherCC", s.PublisherCC, 2)
-	w.Optimized(s.VendorConsent, choose)
-	w.Optimized(s.VendorLegitimateInterest, choose)
-	if len(s.PubRestrictions) > maxRestrictions {
-		w.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", len(s.PubRestrictions), maxRestrictions)
-	}
-	w.Int("NumPubRestrictions", len(s.PubRestrictions), 12)
-	for _, p := range s.PubRestrictions {
-		w.Int("PurposeId", p.PurposeId, 6)
-		w.Int("RestrictionType", p.RestrictionType, 2)
-		w.IDRanges(p.VendorIds)
-	}
-	return w
 }
 
 func (p *PublisherTC) write() *bits.Writer {
