@@ -108,6 +108,7 @@ func (r *Reader) Optimized() IDs {
 	s := r.IDRanges()
 	if m := int(s.Max()); r.err == nil && m > top {
 		r.Fail("a range has the id %d, above the greatest that was announced, %d", m, top)
+		return IDs{}
 	}
 	return s
 }
@@ -123,6 +124,7 @@ func (r *Reader) OptimizedFibonacci() IDs {
 	s := r.FibonacciRanges()
 	if m := int(s.Max()); r.err == nil && m != top {
 		r.Fail("the last range ends at %d, and the greatest id that was announced is %d", m, top)
+		return IDs{}
 	}
 	return s
 }
