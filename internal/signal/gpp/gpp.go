@@ -173,7 +173,7 @@ func Decode(text string) (*String, error) {
 
 // header reads the ids of n sections.
 func header(r *bits.Reader, n int) ([]int, error) {
-	r.Limit(n)
+	r.Limit(MaxSections)
 	kind, version := r.Int(6), r.Int(6)
 	if r.Err() == nil && kind != headerType {
 		return nil, fmt.Errorf("its type is %d: a GPP string begins with DB", kind)

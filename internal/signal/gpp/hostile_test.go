@@ -15,13 +15,6 @@ import (
 // hostile are the worst inputs there are: the longest that are looked at, for each
 // of the format's parts, and longer ones, which are not looked at.
 func hostile(t testing.TB) map[string]string {
-	head := func(ids ...uint16) string {
-		w := &bits.Writer{}
-		w.Uint(headerType, 6)
-		w.Uint(headerVersion, 6)
-		w.FibonacciRanges(bits.IDsOf(ids...))
-		return must(t, w)
-	}
 	cut := func(text string) string { return text[:min(len(text), MaxLength)] }
 	var unknown, states []uint16
 	for id := range uint16(MaxSections) {
@@ -35,7 +28,7 @@ func hostile(t testing.TB) map[string]string {
 		w := &bits.Writer{}
 		s.fixed(w)
 		end(w)
-		return cut(head(idTCFCA) + "~" + must(t, w))
+		return cut(head(t, idTCFCA) + "~" + must(t, w))
 	}
 	disclosed := &bits.Writer{}
 	disclosed.Uint(caDisclosed, 3)
@@ -56,14 +49,14 @@ func hostile(t testing.TB) map[string]string {
 	return map[string]string{
 		"64 KiB":                          strings.Repeat("D", 64<<10),
 		"64 KiB of tildes":                strings.Repeat("~", 64<<10),
-		"64 KiB, two long TCF sections":   head(2, 5) + "~" + strings.Repeat("C", 32<<10) + "~" + strings.Repeat("B", 32<<10),
+		"64 KiB, two long TCF sections":   head(t, 2, 5) + "~" + strings.Repeat("C", 32<<10) + "~" + strings.Repeat("B", 32<<10),
 		"a header of one bits":            "DB" + strings.Repeat("_", MaxLength-2),
 		"a header of zero bits":           "DB" + strings.Repeat("A", MaxLength-2),
 		"a header of all ids":             "DBAB" + "4AAAAAYA",
-		"as many unknown sections as may": cut(head(unknown...) + strings.Repeat("~"+strings.Repeat("A", 120), MaxSections)),
+		"as many unknown sections as may": cut(head(t, unknown...) + strings.Repeat("~"+strings.Repeat("A", 120), MaxSections)),
 		"all US sections":                 text,
-		"all US sections and a long TCF":  cut(head(append([]uint16{2}, states...)...) + "~" + eu + "~" + sections),
-		"a US section that is too long":   head(7) + "~C" + strings.Repeat("A", MaxLength-20),
+		"all US sections and a long TCF":  cut(head(t, append([]uint16{2}, states...)...) + "~" + eu + "~" + sections),
+		"a US section that is too long":   head(t, 7) + "~C" + strings.Repeat("A", MaxLength-20),
 		"2,048 ids in Fibonacci codes":    canada(func(w *bits.Writer) { singles(w, 1024); singles(w, 512); w.Uint(1, 12); w.Uint(0, 8); singles(w, 512) }),
 		"more ids in Fibonacci codes": canada(func(w *bits.Writer) {
 			singles(w, 2048)
@@ -86,8 +79,17 @@ func hostile(t testing.TB) map[string]string {
 		"256 restrictions for Canada":      canada(func(w *bits.Writer) { w.Uint(0, 34); w.Uint(256, 12); many(w, 256, 8) }),
 		"256 bit fields for Canada":        canada(func(w *bits.Writer) { w.Uint(0, 34); w.Uint(256, 12); fields(w, 256, 150) }),
 		"a long code":                      canada(func(w *bits.Writer) { w.Uint(65535, 16); w.Bool(true); w.Uint(4095, 12) }) + strings.Repeat("A", 8000),
-		"restrictions in the EU's section": cut(head(idTCFEU) + "~" + eu),
+		"restrictions in the EU's section": cut(head(t, idTCFEU) + "~" + eu),
 	}
+}
+
+// head is the header of sections.
+func head(t testing.TB, ids ...uint16) string {
+	w := &bits.Writer{}
+	w.Uint(headerType, 6)
+	w.Uint(headerVersion, 6)
+	w.FibonacciRanges(bits.IDsOf(ids...))
+	return must(t, w)
 }
 
 func must(t testing.TB, w *bits.Writer) string {
