@@ -76,11 +76,11 @@ func (s *String) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	if whole.Sections == nil {
-		return errors.New("Sections is missing")
+		return errors.New("the member Sections is missing")
 	}
 	members, err := strict.Members(whole.Sections)
 	if err != nil {
-		return fmt.Errorf("Sections: %w", err)
+		return fmt.Errorf("in Sections: %w", err)
 	}
 	for _, m := range members {
 		id := idOf(m.Name)
