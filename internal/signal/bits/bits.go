@@ -51,14 +51,15 @@ type Reader struct {
 	end int    // in bits
 	err error
 
-	items int     // Fibonacci-coded items that may still come
-	spare []Range // for the sets that follow
+	items int      // Fibonacci-coded items that may still come
+	spare []Range  // for the sets that follow
+	words []uint64 // the same, for bit fields
 }
 
 // MaxItems is how many items the Fibonacci-coded ranges of one text may have in all.
 // Such an item can have 3 bits, so the length of a text is no bound on the work. A
-// set with more is shorter as a bit field, unless its ids go beyond 10,000.
-const MaxItems = 2048
+// set with more is shorter as a bit field, unless its ids go beyond 4,000.
+const MaxItems = 1024
 
 // First is the value of a text's first character, 0 to 63, or -1.
 func First(text string) int {
@@ -199,6 +200,28 @@ var fibonacci = func() (f [24]uint32) {
 	return f
 }()
 
+// shortCode is a code that ends within the bits that are the index of shortCodes; it
+// has no bits where none does. Most codes are short, and the worst texts have nothing
+// but the shortest.
+type shortCode struct {
+	value uint16
+	bits  uint8
+}
+
+const shortBits = 10
+
+var shortCodes = func() (all [1 << shortBits]shortCode) {
+	for v := 1; ; v++ {
+		code, n := fibonacciCode(v)
+		if n > shortBits {
+			return all
+		}
+		for rest := range 1 << (shortBits - n) {
+			all[int(code)<<(shortBits-n)|rest] = shortCode{uint16(v), uint8(n)}
+		}
+	}
+}()
+
 // Fibonacci reads a Fibonacci-coded integer, 1 to 65,535.
 func (r *Reader) Fibonacci() int {
 	if r.err != nil || r.pos >= r.end {
@@ -206,6 +229,10 @@ func (r *Reader) Fibonacci() int {
 		return 0
 	}
 	w := r.window()
+	if c := shortCodes[w>>(64-shortBits)]; c.bits != 0 && int(c.bits) <= r.end-r.pos {
+		r.pos += int(c.bits)
+		return int(c.value)
+	}
 	n := mathbits.LeadingZeros64(w&(w<<1)) + 1 // weights before the closing bit
 	if n >= r.end-r.pos {
 		r.fail(ErrShort)

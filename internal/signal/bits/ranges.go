@@ -17,15 +17,15 @@ func (r *Reader) room(n, size int) bool {
 	return r.err == nil
 }
 
-// ranges reserves room for n ranges. Small sets share it, since a text may bring
-// hundreds of them.
-func (r *Reader) ranges(n int) []Range {
-	if len(r.spare) < n {
-		r.spare = make([]Range, max(n, min(512, r.Rest()/(1+idBits))))
+// reserve takes n elements from spare. Small sets share what is made at once, since a
+// text may bring hundreds of them; more than could still come is not made.
+func reserve[T any](spare *[]T, n, still int) []T {
+	if len(*spare) < n {
+		*spare = make([]T, max(n, min(256, still)))
 	}
-	all := r.spare[:n:n]
-	r.spare = r.spare[n:]
-	return all
+	taken := (*spare)[:n:n]
+	*spare = (*spare)[n:]
+	return taken
 }
 
 // IDField reads a bit field of n bits.
@@ -33,7 +33,7 @@ func (r *Reader) IDField(n int) IDs {
 	if n == 0 || !r.room(n, 1) {
 		return IDs{}
 	}
-	words := make([]uint64, (n+63)/64)
+	words := reserve(&r.words, (n+63)/64, r.Rest()/64)
 	for i := range words {
 		words[i] = uint64(r.Field(min(64, n-64*i)))
 	}
@@ -47,7 +47,7 @@ func (r *Reader) IDRanges() IDs {
 	if n == 0 || !r.room(n, 1+idBits) {
 		return IDs{}
 	}
-	ranges := r.ranges(n)
+	ranges := reserve(&r.spare, n, r.Rest()/(1+idBits))
 	for i := range ranges {
 		var item Range
 		if head := r.Uint(1 + idBits); head>>idBits == 0 {
@@ -78,7 +78,7 @@ func (r *Reader) FibonacciRanges() IDs {
 		r.Fail("there are %d items or more too many in ranges", -r.items)
 		return IDs{}
 	}
-	ranges := r.ranges(n)
+	ranges := reserve(&r.spare, n, r.items+n)
 	last := 0
 	for i := range ranges {
 		run := r.Bool()

@@ -32,7 +32,7 @@ func hostile(t testing.TB) map[string]string {
 	}
 	disclosed := &bits.Writer{}
 	disclosed.Uint(caDisclosed, 3)
-	runs(disclosed, 2048)
+	runs(disclosed, 1024)
 	random := rand.New(rand.NewPCG(5, 6))
 	all := &String{}
 	for _, id := range states {
@@ -57,7 +57,7 @@ func hostile(t testing.TB) map[string]string {
 		"all US sections":                 text,
 		"all US sections and a long TCF":  cut(head(t, append([]uint16{2}, states...)...) + "~" + eu + "~" + sections),
 		"a US section that is too long":   head(t, 7) + "~C" + strings.Repeat("A", MaxLength-20),
-		"2,048 ids in Fibonacci codes":    canada(func(w *bits.Writer) { singles(w, 1024); singles(w, 512); w.Uint(1, 12); w.Uint(0, 8); singles(w, 512) }),
+		"1,024 ids in Fibonacci codes":    canada(func(w *bits.Writer) { singles(w, 512); singles(w, 256); w.Uint(1, 12); w.Uint(0, 8); singles(w, 256) }),
 		"more ids in Fibonacci codes": canada(func(w *bits.Writer) {
 			singles(w, 2048)
 			singles(w, 4095)
@@ -65,9 +65,9 @@ func hostile(t testing.TB) map[string]string {
 			w.Uint(0, 8)
 			singles(w, 4095)
 		}),
-		"2,048 runs in Fibonacci codes": canada(func(w *bits.Writer) { runs(w, 2048); w.Uint(0, 17); w.Uint(0, 12) }),
-		"and 2,048 disclosed runs":      canada(func(w *bits.Writer) { runs(w, 2048); w.Uint(0, 17); w.Uint(0, 12) }) + "." + must(t, disclosed),
-		"2,048 long codes":              canada(func(w *bits.Writer) { long(w, 2048) }),
+		"1,024 runs in Fibonacci codes": canada(func(w *bits.Writer) { runs(w, 1024); w.Uint(0, 17); w.Uint(0, 12) }),
+		"and 1,024 disclosed runs":      canada(func(w *bits.Writer) { runs(w, 1024); w.Uint(0, 17); w.Uint(0, 12) }) + "." + must(t, disclosed),
+		"1,024 long codes":              canada(func(w *bits.Writer) { long(w, 1024) }),
 		"Range(Int) for Canada": canada(func(w *bits.Writer) {
 			w.Uint(65535, 16)
 			w.Bool(true)
@@ -76,7 +76,7 @@ func hostile(t testing.TB) map[string]string {
 			w.Uint(0, 17)
 			w.Uint(0, 12)
 		}),
-		"256 restrictions for Canada":      canada(func(w *bits.Writer) { w.Uint(0, 34); w.Uint(256, 12); many(w, 256, 8) }),
+		"256 restrictions for Canada":      canada(func(w *bits.Writer) { w.Uint(0, 34); w.Uint(256, 12); many(w, 256, 4) }),
 		"256 bit fields for Canada":        canada(func(w *bits.Writer) { w.Uint(0, 34); w.Uint(256, 12); fields(w, 256, 150) }),
 		"a long code":                      canada(func(w *bits.Writer) { w.Uint(65535, 16); w.Bool(true); w.Uint(4095, 12) }) + strings.Repeat("A", 8000),
 		"restrictions in the EU's section": cut(head(t, idTCFEU) + "~" + eu),
