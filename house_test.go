@@ -25,8 +25,10 @@ var floors = map[string]int{
 	"internal/profile": 0, "internal/catalog": 0, "internal/learn": 0, "internal/world": 0,
 	"internal/retail": 0, "internal/intake": 0, "internal/decide": 0,
 	"internal/notice": 0, "internal/records": 0, "internal/strict": 0, "internal/law": 0,
+	"internal/signal": 0, "internal/signal/bits": 0, "internal/signal/strict": 0, "internal/signal/tcf": 0, "internal/signal/gpp": 0,
 	// 1: keepers.
 	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1, "internal/places": 1,
+	"internal/signal/reference": 1, // runs IAB's encoders, for the tests of the codecs only
 	// 2: acts, and engines, which know the contract and floor 0 only.
 	"internal/choices": 2, "internal/collect": 2, "internal/decide/run": 2, "internal/auth": 2,
 	"internal/decide/recommend": 2, "internal/evaluate": 2, "internal/held": 2,
@@ -38,19 +40,22 @@ var floors = map[string]int{
 
 // sameFloor lists the arrows that are allowed on one floor.
 var sameFloor = map[string][]string{
-	"internal/declare":  {"internal/identity", "internal/strict"},
-	"internal/law":      {"internal/declare", "internal/strict"},
-	"internal/consent":  {"internal/declare", "internal/identity", "internal/law"},
-	"internal/event":    {"internal/declare", "internal/identity"},
-	"internal/notice":   {"internal/declare"},
-	"internal/profile":  {"internal/consent", "internal/declare", "internal/event", "internal/identity"},
-	"internal/decide":   {"internal/consent", "internal/declare", "internal/identity", "internal/profile"},
-	"internal/records":  {"internal/consent", "internal/declare", "internal/identity", "internal/intake"},
-	"internal/catalog":  {"internal/intake"},
-	"internal/retail":   {"internal/catalog", "internal/consent", "internal/intake"},
-	"internal/world":    {"internal/catalog"},
-	"internal/collect":  {"internal/choices"},
-	"internal/evaluate": {"internal/decide/recommend"},
+	"internal/declare":    {"internal/identity", "internal/strict"},
+	"internal/law":        {"internal/declare", "internal/strict"},
+	"internal/consent":    {"internal/declare", "internal/identity", "internal/law"},
+	"internal/event":      {"internal/declare", "internal/identity"},
+	"internal/notice":     {"internal/declare"},
+	"internal/profile":    {"internal/consent", "internal/declare", "internal/event", "internal/identity"},
+	"internal/decide":     {"internal/consent", "internal/declare", "internal/identity", "internal/profile"},
+	"internal/records":    {"internal/consent", "internal/declare", "internal/identity", "internal/intake"},
+	"internal/catalog":    {"internal/intake"},
+	"internal/retail":     {"internal/catalog", "internal/consent", "internal/intake"},
+	"internal/world":      {"internal/catalog"},
+	"internal/collect":    {"internal/choices"},
+	"internal/evaluate":   {"internal/decide/recommend"},
+	"internal/signal/tcf": {"internal/signal/bits", "internal/signal/strict"},
+	"internal/signal/gpp": {"internal/signal/bits", "internal/signal/strict", "internal/signal/tcf"},
+	"internal/signal":     {"internal/declare", "internal/law", "internal/strict", "internal/signal/tcf", "internal/signal/gpp"},
 }
 
 // keepers hold personal data or keys. Engines and faces never touch them.

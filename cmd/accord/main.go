@@ -45,6 +45,7 @@ type command struct {
 	Declare  declareCommand  `cmd:"" help:"Check the declaration and try it on sample events."`
 	Notice   noticeCommand   `cmd:"" help:"Show the notice that people read, and check that it reads easily."`
 	Law      lawCommand      `cmd:"" help:"Show, check and mend the rules of law: what each place makes of a use of data."`
+	Signal   signalCommand   `cmd:"" help:"Read and write the privacy strings of IAB TCF and IAB GPP."`
 	Key      keyCommand      `cmd:"" help:"Make, list, rotate and revoke the API's keys."`
 	Bench    benchCommand    `cmd:"" help:"Measure this machine: ingest and decide over loopback HTTP."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
