@@ -65,9 +65,11 @@ func (c *Choices) forget(ctx context.Context, people []identity.Token) error {
 		}
 	}
 	ls, err := c.keys.Lookups(people...)
-	if err != nil || len(ls) == 0 {
+	if err != nil || len(people) == 0 {
 		return err
 	}
+	// Where there are none, another erasure may have deleted them that is still under
+	// way in memory: Forget returns after it.
 	return c.keys.Forget(ctx, ls...)
 }
 

@@ -126,3 +126,24 @@ func TestEraseVisitorWhileLinked(t *testing.T) {
 		}
 	}
 }
+
+// Of two erasures at once neither is done while the id still leads to the person.
+func TestEraseTwiceAtOnce(t *testing.T) {
+	b := newBed(t)
+	for i := range 200 {
+		id := fmt.Sprint("ada ", i)
+		ada := b.person(id)
+		l := b.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: id})
+		done := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := b.Erase(context.Background(), ada, "token")
+				if token, known, e := b.keys.Find(l); known || e != nil {
+					err = errors.Join(err, fmt.Errorf("round %d: the id leads to %v, %v", i, token, e))
+				}
+				done <- err
+			}()
+		}
+		check(t, errors.Join(<-done, <-done))
+	}
+}
