@@ -145,7 +145,7 @@ func TestEraseVisitorWhileLinked(t *testing.T) {
 // Of two erasures at once neither is done while the id still leads to the person.
 func TestEraseTwiceAtOnce(t *testing.T) {
 	b := newBed(t)
-	for i := range 200 {
+	for i := range 30 {
 		id := fmt.Sprint("ada ", i)
 		ada := b.person(id)
 		l := b.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: id})
