@@ -67,19 +67,23 @@ func (c *Choices) Erase(ctx context.Context, t identity.Token, proof string) (ke
 }
 
 // forgetPast deletes all records of an erased person, in which their ids and words
-// may stand, but the newest, which says that every choice was ended. Links go last,
-// the oldest first: as long as anything else is left, a retry finds the person by
-// theirs.
+// may stand, but the newest that says they were erased. Links go last, the oldest
+// first: as long as anything else is left, a retry finds the person by theirs.
 func (c *Choices) forgetPast(ctx context.Context, t identity.Token) error {
 	unlock, err := c.lock(ctx, t)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	places := c.places(t)
-	past, err := c.read(ctx, t, places[:max(0, len(places)-1)])
+	past, err := c.read(ctx, t, c.places(t))
 	if err != nil {
 		return err
+	}
+	for i := len(past) - 1; i >= 0; i-- {
+		if past[i].Erased {
+			past = slices.Delete(past, i, i+1)
+			break
+		}
 	}
 	for _, links := range []bool{false, true} {
 		for i := range past {

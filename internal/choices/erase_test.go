@@ -242,20 +242,55 @@ func TestErasedSayNothing(t *testing.T) {
 	}
 }
 
-// Whoever erases a visitor does not erase the user with whom the visitor is linked
-// at that moment.
+// entering tells when a message is on its way to the log.
+type entering struct {
+	Log
+	entered chan struct{}
+}
+
+func (e entering) AppendChoice(ctx context.Context, m event.ChoiceMessage) (uint64, error) {
+	close(e.entered)
+	return e.Log.AppendChoice(ctx, m)
+}
+
+// Whoever erases a visitor does not erase the user with whom the visitor is being
+// linked at that moment.
 func TestEraseVisitorWhileLinked(t *testing.T) {
 	b := newBed(t)
 	ctx := context.Background()
-	for i := range 300 {
+	for i := range 20 {
 		bob, phone := b.person(fmt.Sprint("bob ", i)), b.person(fmt.Sprint("phone ", i))
 		b.record(bob, "personalization", consent.Given, monday)
-		done := make(chan error)
-		go func() { done <- b.Link(ctx, phone, bob, "", b.now) }()
+		entered, done := make(chan struct{}), make(chan error)
+		linking := New(b.d, b.keys, entering{b.log, entered}, b.book, b.vault, func() time.Time { return b.now })
+		linking.people = b.Choices.people
+		go func() { done <- linking.Link(ctx, phone, bob, "", b.now) }()
+		<-entered
 		_, err := b.Erase(ctx, phone, "visitor token")
 		check(t, errors.Join(err, <-done))
 		if b.state(bob, "personalization") != consent.Given || b.person(fmt.Sprint("bob ", i)) != bob {
 			t.Fatalf("round %d: the user was erased too", i)
 		}
+	}
+}
+
+// Of two erasures at once neither is done while the id still leads to the person.
+func TestEraseTwiceAtOnce(t *testing.T) {
+	b := newBed(t)
+	for i := range 30 {
+		id := fmt.Sprint("ada ", i)
+		ada := b.person(id)
+		l := b.keys.Hasher().Lookup(identity.Identifier{Kind: identity.UserID, Value: id})
+		done := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := b.Erase(context.Background(), ada, "token")
+				if token, known, e := b.keys.Find(l); known || e != nil {
+					err = errors.Join(err, fmt.Errorf("round %d: the id leads to %v, %v", i, token, e))
+				}
+				done <- err
+			}()
+		}
+		check(t, errors.Join(<-done, <-done))
 	}
 }

@@ -30,10 +30,10 @@ func (h *history) holds() bool {
 	return false
 }
 
-// TestFenceHistories holds promise 3. ACCORD_HISTORIES sets how many (default 32:
-// each mixture of subjects twice).
+// TestFenceHistories holds promise 3. ACCORD_HISTORIES sets how many (default 16:
+// each mixture of subjects once).
 func TestFenceHistories(t *testing.T) {
-	n := 32
+	n := 16
 	if testing.Short() {
 		n = 3
 	}

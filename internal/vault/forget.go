@@ -24,9 +24,11 @@ import (
 func (k *Keys) Forget(ctx context.Context, at time.Time, people ...identity.Token) error {
 	people = slices.Clone(people) // the minter may outlive the caller
 	ls, err := k.lookups(people)
-	if err != nil || len(ls) == 0 {
+	if err != nil || len(people) == 0 {
 		return err
 	}
+	// Where there are none, another Forget may have deleted them that is still under
+	// way in memory: this one returns after it.
 	return k.order(ctx, func(r *round) error {
 		for _, l := range ls {
 			if err := r.forget(l, at, people); err != nil {
