@@ -294,3 +294,32 @@ func TestOperator(t *testing.T) {
 		t.Errorf("our own rules changed: %v", got)
 	}
 }
+
+// TestRules holds the order in which a person is told why: by regime, then as in the
+// file, and nothing that was not in force.
+func TestRules(t *testing.T) {
+	c := Embedded()
+	table := c.On(day(t, "2026-01-15"))
+	rules := table.Rules(uses(declare.Analytics, declare.AutomatedDecision), table.Regimes("GB")|table.Regimes("DE")|table.Regimes("US-CA"))
+	var got []string
+	for i, r := range rules {
+		got = append(got, r.Regime+" "+r.Kind.String())
+		if i > 0 && rules[i-1].Regime == r.Regime && rules[i-1].Line >= r.Line {
+			t.Errorf("%s:%d comes behind line %d", r.File, r.Line, rules[i-1].Line)
+		}
+	}
+	want := []string{"eu needs", "eu needs", "eu guardian_below", "eu owed", "eu owed", "uk needs", "uk needs", "uk guardian_below", "uk owed"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if says := rules[0].Says(); says != "analytics, targeted_advertising: only with the person's consent" {
+		t.Error(says)
+	}
+	if cite := rules[0].Cite(); cite != "Directive 2002/58/EC Art. 5(3), as changed by Directive 2009/136/EC (read in an account of the law on 2026-11-25; rules/eu.yaml:11)" {
+		t.Error(cite)
+	}
+	rules[0].Source = "changed"
+	if table.Rules(uses(declare.Analytics), table.Regimes("DE"))[0].Source == "changed" {
+		t.Error("a rule that was given away changes the table's")
+	}
+}
