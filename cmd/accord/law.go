@@ -15,13 +15,13 @@ type lawCommand struct {
 
 // ownLaw is where an operator's own rule files are.
 type ownLaw struct {
-	Law string `help:"Directory of your own rule files; each takes the place of ours of the same regime." env:"ACCORD_LAW" type:"existingdir"`
+	Law string `help:"Directory of your own rule files, such as law in the data directory; each takes the place of ours of the same regime." env:"ACCORD_LAW" type:"existingdir"`
 }
 
 type lawList struct{ ownLaw }
 
 // Help shows an example.
-func (lawList) Help() string { return "Example:\n  accord law list --law my-law" }
+func (lawList) Help() string { return "Example:\n  accord law list --law shop/law" }
 
 // Run lists.
 func (c lawList) Run(s *session) error { return app.LawList(c.Law, s.out) }
@@ -59,7 +59,7 @@ type lawCheck struct {
 }
 
 // Help shows an example.
-func (lawCheck) Help() string { return "Example:\n  accord law check my-law" }
+func (lawCheck) Help() string { return "Example:\n  accord law check shop/law" }
 
 // Run checks.
 func (c lawCheck) Run(s *session) error { return app.LawCheck(c.Dir, s.out) }
@@ -75,7 +75,7 @@ func (lawCopy) Help() string {
 brings new rules of the regime.
 
 Example:
-  accord law copy us-ca my-law`
+  accord law copy us-ca shop/law`
 }
 
 // Run copies.

@@ -234,8 +234,24 @@ func TestShows(t *testing.T) {
 	if len(got) != 2 || got[0].Text != exact || got[1].Code != "personal_price" || got[1].Text[:11] != "Dieser Prei" {
 		t.Errorf("%v", got)
 	}
+	if got := table.Shows(price, table.Regimes("DE"), "it"); len(got) != 1 || got[0].Text[:10] != "This price" {
+		t.Errorf("no Italian text, so English: %v", got)
+	}
 	if got := table.Shows(uses(declare.Sale), table.Regimes("DE")); len(got) != 0 {
 		t.Errorf("%v", got)
+	}
+	show := func(id, place string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte("regime: " + id + "\nname: N\nplaces: [" + place + "]\nrules:\n  - {show: price, uses: [sale], text: {xx: T}, effective_from: 2020-01-01, source: S, dated: 2026-01-01, known: primary}\n")}
+	}
+	c, err := Load(fstest.MapFS{"ch.yaml": show("ch", "CH"), "jp.yaml": show("jp", "JP")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.On(day(t, "2026-01-01")).Shows(uses(declare.Sale), c.In("CH")|c.In("JP")); len(got) != 1 || got[0].Text != "T" {
+		t.Errorf("the same text of two regimes, in a language that nobody asked for: %v", got)
+	}
+	if table.Signal("dnt", uses(declare.Sale)) != 0 || table.Signal(GPC, uses(declare.Analytics)) != 0 {
+		t.Error("a signal binds of which no rule speaks")
 	}
 }
 
@@ -290,7 +306,40 @@ func TestOperator(t *testing.T) {
 	if got := c.Rules(now.Regimes("US-CA")); len(got) != 1 || got[0].File != "us-ca.yaml" || got[0].Line != 5 {
 		t.Errorf("%+v", got)
 	}
-	if got := Embedded().Names(Embedded().In("CH")); len(got) != len(Embedded().Regimes()) {
-		t.Errorf("our own rules changed: %v", got)
+	ours, err := Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(ours.Rules(ours.All())), len(Embedded().Rules(Embedded().All())); got != want || ours.In("CH") != ours.All() || len(ours.Rules(ours.In("US-CA"))) < 2 {
+		t.Errorf("our own rules changed: %d, not %d", got, want)
+	}
+}
+
+// TestRules holds the order in which a person is told why: by regime, then as in the
+// file, and nothing that was not in force.
+func TestRules(t *testing.T) {
+	c := Embedded()
+	table := c.On(day(t, "2026-01-15"))
+	rules := table.Rules(uses(declare.Analytics, declare.AutomatedDecision), table.Regimes("GB")|table.Regimes("DE")|table.Regimes("US-CA"))
+	var got []string
+	for i, r := range rules {
+		got = append(got, r.Regime+" "+r.Kind.String())
+		if i > 0 && rules[i-1].Regime == r.Regime && rules[i-1].Line >= r.Line {
+			t.Errorf("%s:%d comes behind line %d", r.File, r.Line, rules[i-1].Line)
+		}
+	}
+	want := []string{"eu needs", "eu needs", "eu guardian_below", "eu owed", "eu owed", "uk needs", "uk needs", "uk guardian_below", "uk owed"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if says := rules[0].Says(); says != "analytics, targeted_advertising: only with the person's consent" {
+		t.Error(says)
+	}
+	if cite := rules[0].Cite(); cite != "Directive 2002/58/EC Art. 5(3), as changed by Directive 2009/136/EC (read in an account of the law on 2026-11-25; rules/eu.yaml:11)" {
+		t.Error(cite)
+	}
+	rules[0].Source = "changed"
+	if table.Rules(uses(declare.Analytics), table.Regimes("DE"))[0].Source == "changed" {
+		t.Error("a rule that was given away changes the table's")
 	}
 }

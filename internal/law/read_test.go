@@ -219,14 +219,16 @@ func TestDirectories(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
-	beside := file("at", "[AT]")
-	beside.Data = append(beside.Data, "beside: [eu]\n"...)
-	c, err := Load(fstest.MapFS{"at.yaml": beside})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(c.Names(c.In("AT")), " "); got != "at eu" {
-		t.Errorf("Austria is in %s", got)
+	for id, want := range map[string]string{"at": "at eu", "zz": "eu zz"} {
+		beside := file(id, "[AT]")
+		beside.Data = append(beside.Data, "beside: [eu]\n"...)
+		c, err := Load(fstest.MapFS{id + ".yaml": beside})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(c.Names(c.In("AT")), " "); got != want {
+			t.Errorf("Austria is in %s, want %s", got, want)
+		}
 	}
 	many := fstest.MapFS{}
 	for i := range MaxRegimes {

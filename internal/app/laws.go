@@ -14,9 +14,9 @@ import (
 	"accord/internal/law"
 )
 
-// code reads the rules of law: those that come with Accord and, where a directory is
+// lawOf reads the rules of law: those that come with Accord and, where a directory is
 // named, the operator's own on top.
-func code(dir string) (*law.Code, error) {
+func lawOf(dir string) (*law.Code, error) {
 	if dir == "" {
 		return law.Embedded(), nil
 	}
@@ -40,7 +40,7 @@ func (d *Directory) law() (*law.Code, error) {
 // LawList writes a line for each regime: how many rules it has, how many of them
 // nobody checked, and where it counts.
 func LawList(dir string, out io.Writer) error {
-	c, err := code(dir)
+	c, err := lawOf(dir)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func LawList(dir string, out io.Writer) error {
 	for _, r := range c.Regimes() {
 		in, _ := c.Regime(r.ID)
 		rules := c.Rules(in)
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.ID, len(rules), unchecked(rules), placesOf(r.Places), r.Name)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.ID, len(rules), unchecked(rules), somePlaces(r.Places), r.Name)
 	}
 	return table.Flush()
 }
@@ -63,23 +63,28 @@ func unchecked(rules []law.Rule) (n int) {
 	return n
 }
 
-// placesOf lists the first places of a regime, as many as a line holds.
-func placesOf(all []law.Place) string {
+// somePlaces lists the first places of a regime, as many as a line holds.
+func somePlaces(all []law.Place) string {
 	const most = 3
-	var s []string
-	for _, p := range all[:min(len(all), most)] {
-		s = append(s, string(p))
-	}
+	s := allPlaces(all[:min(len(all), most)])
 	if rest := len(all) - most; rest > 0 {
-		s = append(s, fmt.Sprintf("and %d more", rest))
+		s += fmt.Sprintf(" and %d more", rest)
 	}
-	return strings.Join(s, " ")
+	return s
+}
+
+func allPlaces(all []law.Place) string {
+	words := make([]string, len(all))
+	for i, p := range all {
+		words[i] = string(p)
+	}
+	return strings.Join(words, " ")
 }
 
 // LawShow writes the rules of a regime that are in force on a day, and those that
 // are still to come.
 func LawShow(dir, regime string, on time.Time, out io.Writer) error {
-	c, err := code(dir)
+	c, err := lawOf(dir)
 	if err != nil {
 		return err
 	}
@@ -91,7 +96,7 @@ func LawShow(dir, regime string, on time.Time, out io.Writer) error {
 	for _, r := range c.Regimes() {
 		if r.ID == regime {
 			fmt.Fprintf(&b, "%s: %s\n", r.ID, r.Name)
-			fmt.Fprintf(&b, "In %s, on %s. This is no legal advice.\n", strings.Join(strs(r.Places), " "), on.Format(time.DateOnly))
+			fmt.Fprintf(&b, "In %s, on %s. This is no legal advice.\n", allPlaces(r.Places), on.Format(time.DateOnly))
 		}
 	}
 	coming := false
@@ -112,13 +117,6 @@ func LawShow(dir, regime string, on time.Time, out io.Writer) error {
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
-}
-
-func strs(all []law.Place) (out []string) {
-	for _, p := range all {
-		out = append(out, string(p))
-	}
-	return out
 }
 
 func showRule(b *strings.Builder, r *law.Rule, on time.Time) {
@@ -143,7 +141,7 @@ func showRule(b *strings.Builder, r *law.Rule, on time.Time) {
 // holds; what is wrong in it is the error. Without a directory it checks the rules
 // that come with Accord.
 func LawCheck(dir string, out io.Writer) error {
-	c, err := code(dir)
+	c, err := lawOf(dir)
 	if err != nil {
 		return err
 	}
