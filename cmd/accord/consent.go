@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 
@@ -72,7 +73,9 @@ type consentImport struct {
 
 // Help shows the formats and examples.
 func (consentImport) Help() string {
-	return `A file is read whole or not at all. Choices count as of their own time, so one that is older than
+	return `A file that cannot be read is not taken at all. A choice that can be read and not be recorded, as one
+without the signature that its purpose needs, is refused and named, and the command exits with 1.
+The server of the directory must not run meanwhile. Choices count as of their own time, so one that is older than
 what a person has said since changes nothing. What an earlier import brought is not recorded again.
 
 CSV has a header with names out of these, in any order; json has objects with the same names:
@@ -99,7 +102,12 @@ func (c consentImport) Run(s *session) error {
 		return err
 	}
 	if c.JSON {
-		return json.NewEncoder(s.out).Encode(report)
+		err = json.NewEncoder(s.out).Encode(report)
+	} else {
+		err = report.Write(s.out)
 	}
-	return report.Write(s.out)
+	if err == nil && report.Refused > 0 {
+		err = fmt.Errorf("%d of the file's choices were refused; all others are recorded. Mend those and import the file again: what is here already is not recorded twice", report.Refused)
+	}
+	return err
 }

@@ -107,8 +107,9 @@ func (s *server) putConsent(ctx context.Context, in *putConsentInput) (*putConse
 	out := &putConsentOutput{}
 	out.Body.Choices, out.Body.Accepted = in.Body.Choices, s.Now().UTC().Truncate(time.Millisecond)
 	if proof == identity.Unproven {
+		// A signature here is somebody's, and nobody can say that it is the person's.
 		begun := time.Now()
-		err = s.narrow(ctx, x, id, word{choices: cs, signature: signature})
+		err = s.narrow(ctx, x, id, word{choices: cs})
 		level(ctx, begun)
 	} else {
 		err = s.record(ctx, x, id, proof, word{cs, signature, in.Body.AgeBand, saidAt(in, cs)}, out)

@@ -118,6 +118,11 @@ func (s *server) reader(x *exchange, p person) (id identity.Identifier, t identi
 	if x.speaker.Proves(id) == identity.Unproven {
 		return id, t, false, unproven
 	}
+	// A key that was stopped reads nobody; whoever proves to be the person by a token
+	// of their own reads what they chose.
+	if x.key.Kind == auth.Secret && s.Gate.Stops(x.key.Source) {
+		return id, t, false, stopped
+	}
 	if t, known, err = s.find(id); err != nil || !known {
 		return id, t, false, err
 	}

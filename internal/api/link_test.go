@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -245,6 +246,38 @@ func TestStopEverything(t *testing.T) {
 }
 
 // A source that was stopped reads and widens nothing; what narrows goes on.
+// A secret key that was stopped, since it leaked, reads nobody and lifts no stop; the
+// person still reads what they chose.
+func TestStoppedKeyReadsNobody(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	mine := []option{key(h.write), shopToken(h.shopToken("anna"))}
+	var answer struct{ Receipt struct{ ID string } }
+	must(t, json.Unmarshal([]byte(h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret)).status(200).body), &answer))
+	for _, source := range []string{"backend", "web"} {
+		must(t, h.choices.Stop(t.Context(), consent.Stop{Kind: consent.StopSource, Name: source, Why: "test"}))
+	}
+	for _, path := range []string{"/v1/consent?user_id=anna", "/v1/consent/record?user_id=anna", "/v1/held?user_id=anna", "/v1/preferences?user_id=anna", "/v1/receipts/" + answer.Receipt.ID} {
+		h.do("GET", path, "", key(h.secret)).problem(403, codeStopped)
+	}
+	h.do("POST", "/v1/stops", `{"kind":"source","name":"backend","resume":true,"why":"mine"}`, key(h.secret)).problem(403, codeStopped)
+	h.do("GET", "/v1/consent?user_id=anna", "", mine...).status(200)
+	h.do("GET", "/v1/consent/record?user_id=anna", "", mine...).status(200)
+}
+
+// A signature that came without a proof of the person is nobody's evidence.
+func TestUnprovenSignatureIsNotKept(t *testing.T) {
+	h := newHouse(t)
+	h.give("anna")
+	anna := identity.Identifier{Kind: identity.UserID, Value: "anna"}
+	signature := newWallet(t).sign(stated(anna, consent.Withdrawn).String())
+	h.do("PUT", "/v1/consent", signedBody(anna, "withdrawn", signature, ""), key(h.write)).status(200)
+	a := h.do("GET", "/v1/consent?user_id=anna", "", key(h.secret)).status(200)
+	if !strings.Contains(a.body, `"state":"withdrawn"`) || strings.Contains(a.body, `"signed":true`) {
+		t.Errorf("a stranger's signature stands in %s", a.body)
+	}
+}
+
 func TestStoppedSourceWidensNothing(t *testing.T) {
 	h := newHouse(t)
 	id, token := h.visitor()

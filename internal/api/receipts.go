@@ -44,6 +44,9 @@ func (s *server) receipt(x *exchange, r *http.Request) ([]byte, error) {
 	if err := x.enter(r, withKey); err != nil {
 		return nil, err
 	}
+	if x.key.Kind == auth.Secret && s.Gate.Stops(x.key.Source) {
+		return nil, stopped
+	}
 	mine := x.proved()
 	if x.key.Kind != auth.Secret && len(mine) == 0 {
 		return nil, noReceipt

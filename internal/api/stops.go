@@ -58,6 +58,9 @@ type stopBody struct {
 
 func (s *server) postStop(ctx context.Context, in *postStopInput) (*stopsOutput, error) {
 	stop := consent.Stop{Kind: consent.StopKind(in.Body.Kind), Name: in.Body.Name, Resume: in.Body.Resume, Why: in.Body.Why, By: of(ctx).key.Source}
+	if stop.Resume && s.Gate.Stops(stop.By) {
+		return nil, stopped // whoever has a key that leaked must not lift its stop
+	}
 	if stop.Kind == consent.StopAttribute {
 		stop.Name = strings.TrimPrefix(stop.Name, "trait/") // as notices and receipts call it
 	}

@@ -163,6 +163,77 @@ func TestARoundTripDecidesTheSame(t *testing.T) {
 	}
 }
 
+// A receipt of somebody with linked ids allows elsewhere what is allowed here and no
+// more: an objection, an end and a child's mark that stand under the other id count.
+func TestARoundTripOfTheLinkedDecidesTheSame(t *testing.T) {
+	from, to := opened(t), opened(t)
+	for _, h := range []*House{from, to} {
+		guarded, _ := h.declaration.Purpose("model_training")
+		h.declaration.Children = &declare.Children{Attribute: "country", Child: []string{"under_13"}, Guarded: declare.Set(0).With(guarded)}
+	}
+	r := mathrand.New(mathrand.NewPCG(5, 27560))
+	choose := func(token identity.Token) {
+		for _, p := range []declare.PurposeID{"personalization", "model_training", "newsletter"} {
+			state := consent.State(r.IntN(5))
+			if state == consent.Unset {
+				continue
+			}
+			c := consent.Choice{Purpose: p, State: state, At: time.Now().Add(-time.Hour), Method: "banner", Notice: from.notices.Version("en"), Proof: "shop token"}
+			if _, err := from.choices.Record(t.Context(), token, []consent.Choice{c}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	client, err := from.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := func(h *House, id identity.Identifier) (out []consent.Reason) {
+		for _, reason := range h.gate.Why(h.tokenOf(t, id), time.Now()) {
+			out = append(out, map[bool]consent.Reason{true: consent.Allowed}[reason == consent.Allowed])
+		}
+		return out
+	}
+	var file bytes.Buffer
+	var people []identity.Identifier
+	for n := range 40 {
+		user := identity.Identifier{Kind: identity.UserID, Value: fmt.Sprint("u-", n)}
+		visitor := identity.Identifier{Kind: identity.AnonymousID, Value: fmt.Sprint("v-", n)}
+		a, b := from.tokenOf(t, user), from.tokenOf(t, visitor)
+		choose(b)
+		if n%3 != 0 {
+			choose(a)
+		}
+		if n%4 == 0 {
+			if err := from.choices.Mark(t.Context(), b, "under_13"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := from.choices.Link(t.Context(), b, a, "test", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []identity.Identifier{user, visitor} {
+			query, _ := PersonQuery(user.Value, "")
+			if id == visitor {
+				query, _ = PersonQuery("", visitor.Value)
+			}
+			if err := client.Do(t.Context(), "GET", "/v1/consent/record?"+query, nil, &file); err != nil && slices.ContainsFunc(allowed(from, id), func(r consent.Reason) bool { return r == consent.Allowed }) {
+				people = append(people, id) // who has no receipt must be as somebody new
+			} else if err == nil {
+				people = append(people, id)
+			}
+		}
+	}
+	if report := to.imports(t, records.TS27560, file.Bytes()); report.Refused > 0 || report.Recorded == 0 {
+		t.Errorf("%+v", report)
+	}
+	for _, id := range people {
+		if want, got := allowed(from, id), allowed(to, id); !slices.Equal(want, got) {
+			t.Errorf("%v: allowed %v, want %v", id, got, want)
+		}
+	}
+}
+
 // TestImportedConsentsKeepTheirEvidence, and a table needs no order.
 func TestImportedConsentsKeepTheirEvidence(t *testing.T) {
 	h := opened(t)

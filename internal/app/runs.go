@@ -46,7 +46,7 @@ func (d *Directory) begin(now, reached time.Time) (runMark, error) {
 	}
 	run.Gaps = last.Gaps
 	if !last.Clean {
-		run.Gaps = append(run.Gaps, gap{Started: last.Started, Reached: reached})
+		run.Gaps = append(run.Gaps, gap{Started: last.Started, Reached: later(last.Started, reached)})
 	}
 	run.Gaps = run.Gaps[max(0, len(run.Gaps)-maxGaps):]
 	return run, d.mark(run)
@@ -64,4 +64,13 @@ func (d *Directory) mark(run runMark) error {
 		return err
 	}
 	return writeFile(d.file("run.json"), append(b, '\n'))
+}
+
+// later returns the later of two times. A run that was killed before its state was
+// first on disk reached its own start at least.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -176,6 +177,10 @@ func (l killedKeys) Destroy(ctx context.Context, t identity.Token, classes ...de
 		return nil
 	}
 	return l.k.step(func() error { return l.Keys.Destroy(ctx, t, classes...) })
+}
+
+func (l killedKeys) Forget(ctx context.Context, at time.Time, people ...identity.Token) error {
+	return l.k.step(func() error { return l.Keys.Forget(ctx, at, people...) })
 }
 
 func (l killedKeys) Erase(ctx context.Context, t identity.Token, classes ...declare.ClassID) error {

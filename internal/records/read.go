@@ -201,6 +201,9 @@ func (r *reader) row(in row, n int) error {
 	if in.UserID != "" && in.AnonymousID != "" {
 		return errors.New("names a person twice: by user_id or by anonymous_id, not both")
 	}
+	if c.Evidence == "" && c.By != consent.ByPerson {
+		return errors.New("has no evidence: whoever chooses for another is vouched for by what shows that they may")
+	}
 	if c.Evidence == "" {
 		c.Evidence = fmt.Sprintf("%s, %d", r.source, n)
 	}
