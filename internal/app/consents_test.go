@@ -189,7 +189,7 @@ func TestARoundTripOfTheLinkedDecidesTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := func(h *House, id identity.Identifier) (out []consent.Reason) {
-		for _, reason := range h.gate.Why(h.tokenOf(t, id), time.Now()) {
+		for _, reason := range h.gate.Why(h.tokenOf(t, id), consent.Where{}, time.Now()) {
 			out = append(out, map[bool]consent.Reason{true: consent.Allowed}[reason == consent.Allowed])
 		}
 		return out

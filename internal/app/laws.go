@@ -34,7 +34,7 @@ func (d *Directory) law() (*law.Code, error) {
 	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
 		own = ""
 	}
-	return code(own)
+	return lawOf(own)
 }
 
 // LawList writes a line for each regime: how many rules it has, how many of them
