@@ -288,7 +288,7 @@ func level(ctx context.Context, begun time.Time) {
 // stopped is the answer to a source under an emergency stop: it reads nothing of
 // people and widens nothing.
 var stopped = problem(http.StatusForbidden, codeStopped,
-	"The source of this key is under an emergency stop, so it neither reads nor widens anything. Refusals, withdrawals, unlinking and erasure go on; send those alone. GET /v1/stops tells why, with a secret key.")
+	"The source of this key is under an emergency stop, so it neither reads nor widens anything. Refusals, withdrawals, unlinking and erasure go on; send those alone. GET /v1/stops tells why, with a secret key, and one of another source ends it.")
 
 var tooMany = problem(http.StatusTooManyRequests, codeTooMany,
 	"This was asked too often with this key. Ask again after the seconds that Retry-After names.").later(1)

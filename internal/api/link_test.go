@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"accord/internal/auth"
 	"accord/internal/consent"
 	"accord/internal/identity"
 )
@@ -213,6 +214,8 @@ func TestStopEverything(t *testing.T) {
 	h := newHouse(t)
 	h.give("anna")
 	anna := `{"user_id":"anna"}`
+	other, _, err := h.access.Make(auth.Secret, "operator", nil)
+	must(t, err)
 	stop := func(body string) *answer { return h.do("POST", "/v1/stops", body, key(h.secret)) }
 	for _, what := range []string{`"kind":"purpose","name":"personalization"`, `"kind":"source","name":"backend"`, `"kind":"all"`} {
 		a := stop(`{` + what + `,"why":"complaint 17"}`).status(200)
@@ -222,7 +225,7 @@ func TestStopEverything(t *testing.T) {
 		if got := h.decides(anna); got != "stopped false" {
 			t.Errorf("%s: %s", what, got)
 		}
-		stop(`{` + what + `,"why":"settled","resume":true}`).status(200)
+		h.do("POST", "/v1/stops", `{`+what+`,"why":"settled","resume":true}`, key(other)).status(200)
 		if got := h.decides(anna); got != "allowed true" || h.metric("accord_stops") != 0 {
 			t.Errorf("%s ended: %s", what, got)
 		}

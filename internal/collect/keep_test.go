@@ -317,10 +317,11 @@ func TestDebug(t *testing.T) {
 	b := newBed(t)
 	var seen []Activity
 	b.Observe = func(a Activity) { seen = append(seen, a) }
-	const value = "value-that-must-not-show"
+	const value, person = "value-that-must-not-show", "person-that-must-not-show"
+	b.user(person)
 	b.send("batch", batchOf(
-		ev(ordered, ada, `"properties":{"order_id":"`+value+`","note":"`+value+`","total":"`+value+`"}`),
-		ev(viewed, ada, `"properties":{"product_id":"`+value+`"}`),
+		ev(ordered, `"userId":"`+person+`"`, `"properties":{"order_id":"`+value+`","note":"`+value+`","total":"`+value+`"}`),
+		ev(viewed, `"userId":"`+person+`"`, `"properties":{"product_id":"`+value+`"}`),
 		ev(viewed, `"name":"`+strings.Repeat("ä", 80)+`"`),
 	))
 	traces := b.Debug("web")
@@ -338,10 +339,10 @@ func TestDebug(t *testing.T) {
 	if got := traces[2]; got.Reason != "no_identity" {
 		t.Errorf("%+v", got)
 	}
-	if text := fmt.Sprintf("%+v %+v", traces, seen); strings.Contains(text, value) || strings.Contains(text, "ada") {
+	if text := fmt.Sprintf("%+v %+v", traces, seen); strings.Contains(text, value) || strings.Contains(text, person) {
 		t.Errorf("a value shows: %s", text)
 	}
-	if len(seen) != 3 || seen[0].Person != b.user("ada").Short() || seen[2].Bad != "no_identity" || seen[0].Bad != "" {
+	if len(seen) != 3 || seen[0].Person != b.user(person).Short() || seen[2].Bad != "no_identity" || seen[0].Bad != "" {
 		t.Errorf("%+v", seen)
 	}
 	if b.Debug("other") != nil {
