@@ -44,6 +44,7 @@ type command struct {
 	Resume   resumeCommand   `cmd:"" help:"End an emergency stop."`
 	Declare  declareCommand  `cmd:"" help:"Check the declaration and try it on sample events."`
 	Notice   noticeCommand   `cmd:"" help:"Show the notice that people read, and check that it reads easily."`
+	Explain  explainCommand  `cmd:"" help:"Say why a purpose is allowed for a person or not: every rule that was looked at, with its source."`
 	Law      lawCommand      `cmd:"" help:"Show, check and mend the rules of law: what each place makes of a use of data."`
 	Signal   signalCommand   `cmd:"" help:"Read and write the privacy strings of IAB TCF and IAB GPP."`
 	Key      keyCommand      `cmd:"" help:"Make, list, rotate and revoke the API's keys."`

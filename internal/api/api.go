@@ -181,6 +181,7 @@ func New(c Config) (http.Handler, error) {
 	api.UseMiddleware(s.bound)
 	s.registerConsent(api)
 	s.registerErase(api)
+	s.registerExplain(api)
 	s.registerHeld(api)
 	s.registerPreferences(api)
 	s.registerLinks(api)

@@ -171,7 +171,7 @@ func (h *House) openFiles() (err error) {
 	if h.declaration, err = h.directory.declaration(h.config.Config); err != nil {
 		return err
 	}
-	if h.law, err = h.directory.law(); err != nil {
+	if h.law, err = h.directory.law(h.declaration); err != nil {
 		return err
 	}
 	if h.config.Places != "" {

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"accord/internal/declare"
 	"accord/internal/law"
 )
 
@@ -27,14 +28,21 @@ func lawOf(dir string) (*law.Code, error) {
 	return c, nil
 }
 
-// law reads the rules that count for a data directory: what stands in its law/ is the
-// operator's own.
-func (d *Directory) law() (*law.Code, error) {
+// law reads the rules that count for a data directory and what its declaration states:
+// what stands in its law/ is the operator's own.
+func (d *Directory) law(of *declare.Declaration) (*law.Code, error) {
 	own := d.file("law")
 	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
 		own = ""
 	}
-	return lawOf(own)
+	code, err := lawOf(own)
+	if err != nil {
+		return nil, err
+	}
+	if code, err = code.Given(of.Facts...); err != nil {
+		return nil, fmt.Errorf("facts of the declaration: %w", err)
+	}
+	return code, nil
 }
 
 // LawList writes a line for each regime: how many rules it has, how many of them

@@ -11,6 +11,7 @@ import (
 
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/law"
 )
 
 // The size of the crowd that the gate's promise of 300 ns is measured with.
@@ -21,21 +22,23 @@ const (
 
 // crowd returns a gate over many people, each of whom said something about
 // every purpose.
-func crowd(tb testing.TB) (*Gate, []identity.Token) {
+func crowd(tb testing.TB) (*Gate, []identity.Token) { return crowdUnder(tb, NoLaw) }
+
+func crowdUnder(tb testing.TB, code *law.Code) (*Gate, []identity.Token) {
 	tb.Helper()
 	var yaml string
 	for i := range benchPurposes {
 		yaml += fmt.Sprintf("  p%02d: {basis: consent, text: x, valid: 24 months}\n", i)
 	}
 	d := declaration(tb, yaml)
-	book := NewBook(d, AnyNotice, NoLaw)
+	book := NewBook(d, AnyNotice, code)
 	rng := rand.New(rand.NewPCG(1, 2))
 	people := make([]identity.Token, benchPeople)
 	for i := range people {
 		people[i] = randomToken(rng)
 		r := Record{Token: people[i], Sequence: uint64(i + 1), Accepted: noon}
 		for p := range benchPurposes {
-			r.Choices = append(r.Choices, Choice{Purpose: declare.PurposeID(fmt.Sprintf("p%02d", p)), State: Given, At: noon})
+			r.Choices = append(r.Choices, Choice{Purpose: declare.PurposeID(fmt.Sprintf("p%02d", p)), State: Given, At: noon, Jurisdiction: "DE"})
 		}
 		book.Apply(r)
 	}

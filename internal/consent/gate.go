@@ -214,7 +214,7 @@ func (g *Gate) Ask(t identity.Token, purpose declare.PurposeIndex, where Where, 
 	// A yes to a contract limits nothing: it held before, and a choice does not
 	// end it.
 	if p.State == Given && narrowable(basis) {
-		grant.since, grant.at = p.Since, p.At
+		grant.since, grant.at = p.Since, max(p.At, grant.at)
 		if p.Until != 0 {
 			grant.until = min(grant.until, p.Until)
 		}
@@ -245,6 +245,7 @@ func (g *Gate) allows(purpose declare.PurposeIndex, p *Present, where Where, who
 	in := l.in(where.In, who)
 	if grant != nil {
 		grant.in, grant.until = in, min(grant.until, l.until)
+		grant.at = l.oldest(purpose, in, now)
 	}
 	return l.reason(purpose, basis, p, in, who.band)
 }

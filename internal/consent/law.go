@@ -55,6 +55,8 @@ type lawful struct {
 // lawfulPurpose are the regimes that limit a purpose.
 type lawfulPurpose struct {
 	objection law.Regimes
+	bounded   law.Regimes // that bound how long data is kept
+	uses      declare.Uses
 	bands     []limit // by band of age, the first for those of whom none is known
 }
 
@@ -84,9 +86,29 @@ func newLawful(d *declare.Declaration, code *law.Code, table *law.Table) *lawful
 				bands[b].never |= below(of.Barred, age)
 			}
 		}
-		l.purposes[i] = lawfulPurpose{of.Objection, bands}
+		l.purposes[i] = lawfulPurpose{of.Objection, bounded(table, code, d.Purposes[i].Uses), d.Purposes[i].Uses, bands}
 	}
 	return l
+}
+
+// bounded returns the regimes with a longest retention for some uses.
+func bounded(table *law.Table, code *law.Code, uses declare.Uses) (in law.Regimes) {
+	for i := range code.Regimes() {
+		if one := law.Regimes(1) << i; !table.Retention(uses, one).IsZero() {
+			in |= one
+		}
+	}
+	return in
+}
+
+// oldest returns from when on data may be used where some regimes count, in Unix
+// milliseconds; 0 is no limit beyond the declaration.
+func (l *lawful) oldest(purpose declare.PurposeIndex, in law.Regimes, now int64) int64 {
+	of := &l.purposes[purpose]
+	if in&of.bounded == 0 {
+		return 0
+	}
+	return millis(l.table.Retention(of.uses, in).Before(time.UnixMilli(now)))
 }
 
 // below returns the regimes with a rule for people of an age.

@@ -69,6 +69,10 @@ type Declaration struct {
 	// that prove a choice have the legal obligation to account for it as basis.
 	ReceiptRetention Period
 
+	// Facts are what the brand states of itself and no law can know, sorted: rules that
+	// do not apply then do not count. See law.Code.Given for what can be stated.
+	Facts []string
+
 	Children *Children // nil where the declaration tells no ages apart
 
 	index index

@@ -23,6 +23,7 @@ type canonical struct {
 	Languages   []string
 	Grade       float64
 	Children    *Children `json:",omitempty"`
+	Facts       []string  `json:",omitempty"`
 }
 
 type canonicalPurpose struct {
@@ -70,7 +71,7 @@ func (d *Declaration) hash() string {
 	c := canonical{
 		Version: 1, Controllers: d.Controllers, Receipts: d.ReceiptRetention, ShopKeys: d.ShopKeys, ShopJWKS: d.ShopJWKS,
 		Attributes: canonicalFields(d.Attributes), Context: canonicalFields(d.Context),
-		Languages: d.Languages, Grade: d.Grade, Children: d.Children,
+		Languages: d.Languages, Grade: d.Grade, Children: d.Children, Facts: d.Facts,
 	}
 	for i := range d.Purposes {
 		p := &d.Purposes[i]

@@ -50,7 +50,7 @@ func Parse(name string, b []byte) (*Declaration, error) {
 // declaration reads the sections in the order in which they need each other.
 func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	top := s.Object(root, "the declaration",
-		"version", "languages", "reading", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context", "children")
+		"version", "languages", "reading", "controller", "receipts", "shop_keys", "shop_jwks", "purposes", "identifiers", "attributes", "events", "context", "children", "facts")
 	if top == nil {
 		return
 	}
@@ -64,6 +64,15 @@ func (s *source) declaration(root *yaml.Node, d *Declaration) {
 	}
 	if n := top["shop_jwks"]; n != nil {
 		d.ShopJWKS = s.address(n, "shop_jwks")
+	}
+	if n := top["facts"]; n != nil {
+		for _, e := range s.List(n, "facts") {
+			if !isID(e.Key) {
+				s.Fault(e.At, "the fact %s must be %s, such as no_food", strict.Quote(e.Key), idWords)
+			}
+			d.Facts = append(d.Facts, e.Key)
+		}
+		slices.Sort(d.Facts)
 	}
 	purposes := s.purposes(root, top["purposes"], d)
 	f := fields{source: s, purposes: purposes, names: map[NameID]name{}}

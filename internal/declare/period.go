@@ -158,6 +158,9 @@ func (p Period) Duration(t time.Time) time.Duration {
 	return p.After(day).Sub(day)
 }
 
+// Before returns t less the period, in t's own zone.
+func (p Period) Before(t time.Time) time.Time { return t.AddDate(0, -p.Months, -p.Days) }
+
 // After returns t plus the period in t's own zone. A month that lacks the day
 // ends on its last day.
 func (p Period) After(t time.Time) time.Time {
