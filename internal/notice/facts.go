@@ -10,6 +10,7 @@ import (
 // Facts are what a notice says of a purpose, without words: equal in every
 // language.
 type Facts struct {
+	Uses       []string `json:"uses,omitempty" doc:"How it is used, in the terms of the laws; absent: any use but a personal price"`
 	Basis      string   `json:"basis" enum:"consent,contract,legal_obligation,legitimate_interest,opt_out"`
 	Fields     []Field  `json:"fields" doc:"All that is used"`
 	Recipients []string `json:"recipients" doc:"Who receives it, in the words of the declaration"`
@@ -32,6 +33,15 @@ func (f Facts) Covers(newer Facts) bool {
 	if f.Basis != newer.Basis || newer.Valid.Longer(f.Valid) {
 		return false
 	}
+	before := f.Uses
+	if before == nil { // a notice that does not say
+		before = declare.AnyUse.Names()
+	}
+	for _, use := range newer.Uses {
+		if use != declare.Service.String() && use != declare.SensitiveData.String() && !slices.Contains(before, use) {
+			return false
+		}
+	}
 	for _, r := range newer.Recipients {
 		if !slices.Contains(f.Recipients, r) {
 			return false
@@ -50,7 +60,7 @@ func (f Facts) Covers(newer Facts) bool {
 }
 
 func factsOf(d *declare.Declaration, p *declare.Purpose) Facts {
-	f := Facts{Basis: p.Basis.String(), Fields: []Field{}, Recipients: append([]string{}, p.Recipients...), Valid: p.Valid}
+	f := Facts{Uses: p.Uses.Names(), Basis: p.Basis.String(), Fields: []Field{}, Recipients: append([]string{}, p.Recipients...), Valid: p.Valid}
 	eachUsed(d, p.ID, func(u used) { f.Fields = append(f.Fields, u.Field) })
 	slices.SortFunc(f.Fields, func(a, b Field) int { return cmp.Compare(a.Name, b.Name) })
 	return f

@@ -20,6 +20,8 @@ var files embed.FS
 type language struct {
 	Title, Used, Item, Special, Nothing string
 	Recipients, Nobody                  string
+	Means                               string
+	Uses                                map[string]string // by use: what a person would not expect
 	Without                             string
 	Basis                               string
 	Bases                               map[string]string // by basis

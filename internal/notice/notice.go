@@ -73,7 +73,7 @@ type Purpose struct {
 
 // Paragraph is a part of the detail.
 type Paragraph struct {
-	About string   `json:"about" enum:"used,recipients,without,basis" doc:"What it answers"`
+	About string   `json:"about" enum:"used,means,recipients,without,basis" doc:"What it answers"`
 	Title string   `json:"title"`
 	Text  string   `json:"text,omitempty"`
 	Items []string `json:"items,omitempty" doc:"A list below the title"`
@@ -174,12 +174,28 @@ func (w *writer) purpose(p *declare.Purpose) Purpose {
 	if !p.Valid.IsZero() {
 		basis.Text += " " + fill(w.Valid, "period", w.period(p.Valid))
 	}
-	out.Detail = []Paragraph{used, gets}
+	out.Detail = append([]Paragraph{used}, w.means(p)...)
+	out.Detail = append(out.Detail, gets)
 	if without := w.text("purposes", id, "without"); without != "" {
 		out.Detail = append(out.Detail, Paragraph{About: "without", Title: w.Without, Text: without})
 	}
 	out.Detail = append(out.Detail, basis)
 	return out
+}
+
+// means says what follows for a person from how the data is used, where they would
+// not expect it. A purpose that does not say how it uses data is told by its own text.
+func (w *writer) means(p *declare.Purpose) []Paragraph {
+	part := Paragraph{About: "means", Title: w.Means}
+	for _, use := range p.Uses.Names() {
+		if text := w.Uses[use]; text != "" && p.Uses&declare.AnyUse != declare.AnyUse {
+			part.Items = append(part.Items, text)
+		}
+	}
+	if part.Items == nil {
+		return nil
+	}
+	return []Paragraph{part}
 }
 
 // items says what is used for a purpose and how long it is kept. What reads the

@@ -210,6 +210,9 @@ func TestMaterialChanges(t *testing.T) {
 		{"asked again later", []string{"valid: 24 months\n    title: Products", "valid: 36 months\n    title: Products"}, []string{"personalization"}},
 		{"asked again sooner", []string{"valid: 24 months\n    title: Products", "valid: 12 months\n    title: Products"}, nil},
 		{"never asked again", []string{"    valid: 24 months\n    title: Products", "    title: Products"}, []string{"personalization"}},
+		{"another use", []string{"use: [direct_marketing]", "use: [direct_marketing, sale]"}, []string{"newsletter"}},
+		{"a use less", []string{"use: [personalization]\n    receipt", "use: [service]\n    receipt"}, nil},
+		{"a use that was not told apart", []string{"    use: [direct_marketing]\n", ""}, []string{"newsletter"}},
 		{"another controller", []string{"  id: shop", "  id: other"}, []string{"accounting", "model_training", "newsletter", "orders", "personalization", "told_preferences"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -317,6 +320,26 @@ func TestAnIdentifierServesNoLongerThanWhatItFinds(t *testing.T) {
 			if got := f.Retention.String(); f.Name == "identifier/user_id" && want[p.ID] != "" && got != want[p.ID] {
 				t.Errorf("%s keeps the account's number for %s, want %s", p.ID, got, want[p.ID])
 			}
+		}
+	}
+}
+
+// What a person would not expect of a use is said, in every language and easily.
+func TestUsesAreTold(t *testing.T) {
+	d := template(t, "use: [direct_marketing]", "use: [direct_marketing, targeted_advertising, sale, personal_price, automated_decision]")
+	for _, language := range d.Languages {
+		n, err := Write(d, language)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range n.Purposes {
+			i := slices.IndexFunc(p.Detail, func(part Paragraph) bool { return part.About == "means" })
+			if told := i >= 0 && len(p.Detail[i].Items) == 4; told != (p.ID == "newsletter") {
+				t.Errorf("%s of %s: %+v", p.ID, language, p.Detail)
+			}
+		}
+		if hard := Lint(n, d.Grade); len(hard) > 0 {
+			t.Errorf("%v", hard)
 		}
 	}
 }
