@@ -96,6 +96,7 @@
     const headers = { Authorization: "Bearer " + config.key };
     if (memory.visitor) headers["Accord-Visitor"] = memory.visitor;
     if (config.shopToken) headers["Accord-Shop-Token"] = config.shopToken;
+    if (config.jurisdiction) headers["Accord-Jurisdiction"] = config.jurisdiction;
     if (body) headers["Content-Type"] = "application/json";
     const response = await reach(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     const answer = await response.json().catch(() => ({}));
@@ -510,11 +511,11 @@
     ]);
   }
 
-  async function init({ url, key, shopToken, visitor, language, banner = true, storage } = {}) {
+  async function init({ url, key, shopToken, visitor, language, banner = true, storage, jurisdiction } = {}) {
     if (!/^https?:\/\//.test(url)) throw new Error("accord: url is not the address of a server; " + USE);
     if (!/^wk_[\w-]{20,}$/.test(key)) throw new Error("accord: key is not a write key; `accord key add --kind write` makes one. Then " + USE);
     if (shopToken) vouched(shopToken);
-    config = { url: url.replace(/\/+$/, ""), key, shopToken: shopToken || "", banner };
+    config = { url: url.replace(/\/+$/, ""), key, shopToken: shopToken || "", banner, jurisdiction };
     config.name = "accord " + config.url;
     try { config.storage = storage || localStorage; } catch { /* forbidden */ }
     load();
