@@ -81,7 +81,7 @@ var allowed = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":            {"internal/identity"},
 	"github.com/klauspost/compress":           {"internal/api", "internal/intake"},
 	"github.com/prometheus/client_golang":     {"internal/api", "internal/app"},
-	"go.yaml.in/yaml/v4":                      {"internal/declare", "internal/notice", "internal/strict", "internal/law"},
+	"go.yaml.in/yaml/v4":                      {"internal/declare", "internal/notice", "internal/strict", "internal/law", "internal/signal"},
 	"gonum.org/v1/gonum":                      {"internal/learn"},
 	"github.com/alecthomas/kong":              {"cmd/accord"},
 	"github.com/vbauerster/mpb/v8":            {"internal/app", "cmd/accord"},
