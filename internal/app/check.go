@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"accord/internal/collect"
 	"accord/internal/declare"
+	"accord/internal/law"
 )
 
 // DeclareCheck reads the declaration that --config or the data directory names
@@ -22,6 +24,11 @@ func DeclareCheck(data, config, sample string, asJSON bool, out io.Writer) error
 	if err != nil {
 		return err
 	}
+	code, err := directory.law(d)
+	if err != nil {
+		return err
+	}
+	narrowed := lawOn(d, code, time.Now())
 	var explained []collect.Explanation
 	if sample != "" {
 		b, err := os.ReadFile(sample)
@@ -37,12 +44,19 @@ func DeclareCheck(data, config, sample string, asJSON bool, out io.Writer) error
 			Version  string                `json:"version"`
 			Purposes int                   `json:"purposes"`
 			Classes  int                   `json:"classes"`
+			Law      []string              `json:"law"`
 			Events   []collect.Explanation `json:"events"`
-		}{d.Hash, len(d.Purposes), len(d.Classes), explained})
+		}{d.Hash, len(d.Purposes), len(d.Classes), narrowed, explained})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "The declaration of %s is sound: %s, %s, %s.\nVersion %s\n", d.Controllers[0].Name,
 		counted(len(d.Purposes), "purpose"), counted(len(d.Events), "event"), counted(len(d.Attributes), "attribute"), d.Hash)
+	if len(narrowed) > 0 {
+		fmt.Fprintf(&b, "\nThe law narrows it, also where nobody knows the place:\n")
+	}
+	for _, line := range narrowed {
+		fmt.Fprintf(&b, "   %s\n", line)
+	}
 	for i, e := range explained {
 		fmt.Fprintf(&b, "\n%d. %s %s\n", i+1, e.Type, e.Event)
 		if e.Problem != "" {
@@ -54,6 +68,40 @@ func DeclareCheck(data, config, sample string, asJSON bool, out io.Writer) error
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// lawOn says of each purpose what the law of a day makes of its basis, where that is
+// less than the declaration says. Ages and signals narrow it further.
+func lawOn(d *declare.Declaration, code *law.Code, at time.Time) []string {
+	lines := []string{}
+	table := code.On(at)
+	for i := range d.Purposes {
+		p := &d.Purposes[i]
+		limit := table.Limit(p.Uses)
+		say := func(in law.Regimes, what string) {
+			if in != 0 {
+				lines = append(lines, fmt.Sprintf("%s: %s in %s", p.ID, what, someRegimes(table.Names(in))))
+			}
+		}
+		say(limit.Never, "forbidden")
+		switch p.Basis {
+		case declare.Consent:
+		case declare.Contract, declare.LegalObligation:
+			say((limit.Consent|limit.Objection)&^limit.Never, "a "+strings.ReplaceAll(p.Basis.String(), "_", " ")+" is no basis")
+		default:
+			say(limit.Consent&^limit.Never, "only with a consent")
+		}
+	}
+	return lines
+}
+
+// someRegimes lists as many regimes as a line holds.
+func someRegimes(ids []string) string {
+	const most = 8
+	if rest := len(ids) - most; rest > 0 {
+		return strings.Join(ids[:most], ", ") + fmt.Sprintf(" and %d more", rest)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // sampleFault says what is wrong with a sample file, and in which line.
