@@ -124,9 +124,7 @@ func (e *explainer) steps(where Where) []Step {
 	}
 	p, _, who, _ := e.book.lookLinked(q.Token, q.Purpose)
 	e.choices(&p)
-	for _, s := range q.Signals {
-		e.out = append(e.out, s)
-	}
+	e.out = append(e.out, q.Signals...)
 	e.lawful = e.gate.law(millis(q.At))
 	if e.lawful != nil {
 		e.in = e.lawful.in(where.In, who)
