@@ -84,6 +84,7 @@ import (
 	"accord/internal/identity"
 	"accord/internal/law"
 	"accord/internal/notice"
+	"accord/internal/signal"
 )
 
 // Config is what the API needs. What is not marked optional is required.
@@ -105,6 +106,7 @@ type Config struct {
 
 	Law     *law.Code      // that the gate and the book know; nil for none
 	Places  Places         // optional: without, an address is of nowhere known
+	Signals *signal.Table  // optional: without, no signal of a browser is heard
 	Proxies []netip.Prefix // whose X-Forwarded-For is believed
 
 	Visitors *identity.Visitors
@@ -194,6 +196,7 @@ func New(c Config) (http.Handler, error) {
 	s.registerReceipts(api)
 	s.registerSegment(api)
 	s.registerHealth(api)
+	s.registerSignals(api)
 	if err := s.serveOpenAPI(api); err != nil {
 		return nil, err
 	}

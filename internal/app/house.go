@@ -50,6 +50,7 @@ import (
 	"accord/internal/law"
 	"accord/internal/notice"
 	"accord/internal/places"
+	"accord/internal/signal"
 	"accord/internal/vault"
 )
 
@@ -87,6 +88,7 @@ type House struct {
 	declaration *declare.Declaration
 	notices     *notice.Registry
 	law         *law.Code
+	signals     *signal.Table
 	places      *places.DB // nil where there is no database
 	clock       *clock
 	lifetimes   atomic.Pointer[lifetimes]
@@ -172,6 +174,9 @@ func (h *House) openFiles() (err error) {
 		return err
 	}
 	if h.law, err = h.directory.law(); err != nil {
+		return err
+	}
+	if h.signals, err = signal.Embedded(h.law); err != nil {
 		return err
 	}
 	if h.config.Places != "" {
@@ -333,7 +338,7 @@ func (h *House) openActs(ctx context.Context) error {
 	h.journal = run.NewJournal(h.log, h.vault, h.keys, receiptKey, h.clock.Now, h.logger)
 	h.runner, err = run.New(run.Config{
 		Declaration: h.declaration, Gate: h.gate, Views: h.vault, Engines: []decide.Engine{h.engine},
-		Journal: h.journal, Now: h.clock.Now, Observe: h.config.Decided,
+		Journal: h.journal, Now: h.clock.Now, Signals: h.signals, Observe: h.config.Decided,
 	})
 	if err != nil {
 		return err
@@ -346,7 +351,7 @@ func (h *House) openActs(ctx context.Context) error {
 func (h *House) newCollector(state collect.State) *collect.Collector {
 	return collect.New(collect.Config{
 		Declaration: h.declaration, Gate: h.gate, Book: h.book, Keys: h.keys, Log: h.log, State: state,
-		Choices: h.choices, Now: h.clock.Now, Observe: h.config.Collected,
+		Choices: h.choices, Now: h.clock.Now, Law: h.law, Signals: h.signals, Observe: h.config.Collected,
 	})
 }
 
