@@ -103,6 +103,8 @@ type Config struct {
 	Choices   Choices
 	Held      Held
 	Catalog   Catalog // optional: without one, items have ids only
+	// Attribution is optional: without, no postback is taken.
+	Attribution Attribution
 
 	Law     *law.Code      // that the gate and the book know; nil for none
 	Places  Places         // optional: without, an address is of nowhere known
@@ -162,6 +164,8 @@ type server struct {
 	chooses *buckets
 	reads   *buckets // of what a person chose: each reads all of it from the log
 	bodies  *semaphore.Weighted
+	// postbacks bounds how many are verified.
+	postbacks bucket
 	// complaints bounds how many faults are logged as errors.
 	complaints bucket
 	openapi    []byte
@@ -169,7 +173,7 @@ type server struct {
 
 // New returns the API's handler. It fails when a required part of c is missing.
 func New(c Config) (http.Handler, error) {
-	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}, complaints: bucket{rate: 10, burst: 50}}
+	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}, complaints: bucket{rate: 10, burst: 50}, postbacks: bucket{rate: postbackRate, burst: postbackBurst}}
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
@@ -197,6 +201,7 @@ func New(c Config) (http.Handler, error) {
 	s.registerSegment(api)
 	s.registerHealth(api)
 	s.registerSignals(api)
+	s.registerAttribution(api)
 	if err := s.serveOpenAPI(api); err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ type metrics struct {
 	unproven              prometheus.Counter
 
 	signals, unrecordedSignals prometheus.Counter
+	postbacks                  *prometheus.CounterVec
 }
 
 // The labels of a proof that does not hold.
@@ -52,6 +53,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		unproven: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_unproven_refusals_total", Help: "Choices by which somebody who proved nothing suspended what a person had given; those of events are in accord_collect_total.",
 		}),
+		postbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "accord_http_postbacks_total", Help: "Postbacks of Apple's AdAttributionKit by what became of them: counted, again, bad, other_app, failed.",
+		}, []string{"result"}),
 		signals: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_signals_total", Help: "Requests with a public key and a browser's privacy signal (Sec-GPC: 1), which was honoured.",
 		}),
@@ -67,7 +71,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}, []string{"code"})
 	m.badKeys, m.badOrigins = refused.WithLabelValues("key"), refused.WithLabelValues("origin")
 	m.badVisitors, m.badShops = proofs.WithLabelValues(proofVisitor), proofs.WithLabelValues(proofShop)
-	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.unproven, m.panics, m.problems, m.signals, m.unrecordedSignals)
+	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.unproven, m.panics, m.problems, m.signals, m.unrecordedSignals, m.postbacks)
 	return m
 }
 

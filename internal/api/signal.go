@@ -89,7 +89,7 @@ type gpcOutput struct {
 
 func (s *server) registerSignals(api huma.API) {
 	if s.Signals == nil {
-		return
+		return // nothing to say of it
 	}
 	huma.Register(api, s.operation(huma.Operation{
 		Method: http.MethodGet, Path: "/.well-known/gpc.json", OperationID: "get-gpc", Tags: []string{"consent"},

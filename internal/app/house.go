@@ -35,6 +35,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"accord/internal/attribution"
 	"accord/internal/auth"
 	"accord/internal/catalog/store"
 	"accord/internal/choices"
@@ -89,7 +90,8 @@ type House struct {
 	notices     *notice.Registry
 	law         *law.Code
 	signals     *signal.Table
-	places      *places.DB // nil where there is no database
+	postbacks   *attribution.Receiver // nil where none are taken
+	places      *places.DB            // nil where there is no database
 	clock       *clock
 	lifetimes   atomic.Pointer[lifetimes]
 
@@ -210,6 +212,9 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 	}
 	h.onClose(h.keys.Close)
 	if h.catalog, err = store.Open(h.directory.file("catalog.json")); err != nil {
+		return err
+	}
+	if err := h.openPostbacks(); err != nil {
 		return err
 	}
 	if err := h.openLog(ctx); err != nil {
