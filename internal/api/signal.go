@@ -11,6 +11,7 @@ import (
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/identity"
+	"accord/internal/law"
 	"accord/internal/signal"
 )
 
@@ -24,9 +25,22 @@ func (x *exchange) listen(r *http.Request) {
 	if s.Signals == nil || x.key.Kind == auth.Secret || !signal.GPC(r.Header[signal.Header]) {
 		return
 	}
-	said := s.Signals.Judge(x.in, &signal.Signals{GPC: true})
-	x.refuses = signal.Refused(s.Declaration, said.Deny|said.Doubt)
+	x.refuses = s.refuses(x.in)
 	s.metrics.signals.Inc()
+}
+
+// refuses returns what Global Privacy Control refuses in some regimes.
+func (s *server) refuses(in law.Regimes) declare.Set {
+	said := s.Signals.Judge(in, &signal.Signals{GPC: true})
+	return signal.Refused(s.Declaration, said.Deny|said.Doubt)
+}
+
+// signalled returns what it refuses somewhere.
+func (s *server) signalled() declare.Set {
+	if s.Signals == nil {
+		return 0
+	}
+	return s.refuses(0)
 }
 
 // whereOf is where for a person who is known and proven: what their browser's signal

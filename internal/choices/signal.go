@@ -39,11 +39,10 @@ func (c *Choices) Honour(ctx context.Context, t identity.Token, s Signal, may fu
 	if s.At.IsZero() {
 		s.At = c.now()
 	}
-	presents, _ := c.book.Presents(t)
 	var cs []consent.Choice
 	for i := range c.declaration.Purposes {
 		p := &c.declaration.Purposes[i]
-		state := consent.End(p.Basis, presents[i].State)
+		state := consent.End(p.Basis, c.stated(t, declare.PurposeIndex(i)))
 		if !fresh.Has(declare.PurposeIndex(i)) || state == consent.Unset {
 			continue
 		}
@@ -52,6 +51,17 @@ func (c *Choices) Honour(ctx context.Context, t identity.Token, s Signal, may fu
 	}
 	_, err := c.Record(ctx, t, cs)
 	return denied, err
+}
+
+// stated returns what a signal meets about a purpose: a yes of any token of the
+// person's, since it ends that too, else the token's own word.
+func (c *Choices) stated(t identity.Token, purpose declare.PurposeIndex) consent.State {
+	for _, m := range c.book.Group(t) {
+		if s := c.book.Present(m, purpose).State; s == consent.Given {
+			return s
+		}
+	}
+	return c.book.Present(t, purpose).State
 }
 
 // signalled returns which of some purposes a signal refuses for a person, and which of
