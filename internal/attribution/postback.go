@@ -67,9 +67,9 @@ type Report struct {
 	Impression  string `json:"impression" doc:"What was shown, such as app-impression"`
 	Sequence    int    `json:"sequence" doc:"Which conversion window, 0 to 2"`
 	Won         bool   `json:"won" doc:"Whether this impression was the one that the conversion counts for"`
-	Publisher   uint64 `json:"publisher,omitempty" doc:"The App Store's id of the app that showed it; absent for small crowds"`
+	Publisher   uint64 `json:"publisher,omitzero" doc:"The App Store's id of the app that showed it; absent for small crowds"`
 	Marketplace string `json:"marketplace,omitempty" doc:"Where the app was installed from"`
-	Development bool   `json:"development,omitempty" doc:"Signed with a key for development"`
+	Development bool   `json:"development,omitzero" doc:"Signed with a key for development"`
 	// Beside it.
 	Value       int    `json:"value" doc:"The conversion value, 0 to 63; -1 where there is none"`
 	Coarse      string `json:"coarse,omitempty" doc:"low, medium or high"`
