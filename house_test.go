@@ -55,7 +55,7 @@ var sameFloor = map[string][]string{
 	"internal/evaluate":   {"internal/decide/recommend"},
 	"internal/signal/tcf": {"internal/signal/bits", "internal/signal/strict"},
 	"internal/signal/gpp": {"internal/signal/bits", "internal/signal/strict", "internal/signal/tcf"},
-	"internal/signal":     {"internal/declare", "internal/law", "internal/strict", "internal/signal/tcf", "internal/signal/gpp"},
+	"internal/signal":     {"internal/declare", "internal/law", "internal/strict", "internal/signal/bits", "internal/signal/tcf", "internal/signal/gpp"},
 }
 
 // keepers hold personal data or keys. Engines and faces never touch them.

@@ -39,6 +39,12 @@
 // records nothing, and its statement counts as of its own time, so what was chosen
 // since stands.
 //
+// # The browser's signal
+//
+// "Sec-GPC: 1" with a public key refuses, for that request, what the table of signals
+// says. Of a person who is known and proven it is recorded once, as a choice with the
+// method signal; what they choose here in knowledge of it goes before it.
+//
 // # Bounds
 //
 // Visitors are bounded by the source. Public keys are bounded, secret ones are

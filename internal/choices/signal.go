@@ -33,7 +33,15 @@ type Signal struct {
 // this request and are recorded with a later one.
 func (c *Choices) Honour(ctx context.Context, t identity.Token, s Signal, may func() bool) (declare.Set, error) {
 	denied, fresh := c.signalled(t, s.Refuses)
-	if fresh == 0 || may != nil && !may() {
+	if fresh == 0 {
+		return denied, nil
+	}
+	unlock, err := take(ctx, c.signals[t.Slot()])
+	if err != nil {
+		return denied, err
+	}
+	defer unlock()
+	if denied, fresh = c.signalled(t, s.Refuses); fresh == 0 || may != nil && !may() {
 		return denied, nil
 	}
 	if s.At.IsZero() {
@@ -49,7 +57,7 @@ func (c *Choices) Honour(ctx context.Context, t identity.Token, s Signal, may fu
 		cs = append(cs, consent.Choice{Purpose: p.ID, State: state, At: s.At.UTC().Truncate(time.Millisecond), Method: MethodSignal,
 			Proof: s.Proof, Jurisdiction: s.Jurisdiction, Evidence: s.Evidence})
 	}
-	_, err := c.Record(ctx, t, cs)
+	_, err = c.Record(ctx, t, cs)
 	return denied, err
 }
 
