@@ -27,7 +27,7 @@ var floors = map[string]int{
 	"internal/notice": 0, "internal/records": 0, "internal/strict": 0, "internal/law": 0,
 	"internal/signal": 0, "internal/signal/bits": 0, "internal/signal/strict": 0, "internal/signal/tcf": 0, "internal/signal/gpp": 0,
 	// 1: keepers.
-	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1, "internal/places": 1,
+	"internal/eventlog": 1, "internal/vault": 1, "internal/catalog/store": 1, "internal/places": 1, "internal/attribution": 1,
 	"internal/signal/reference": 1, // runs IAB's encoders, for the tests of the codecs only
 	// 2: acts, and engines, which know the contract and floor 0 only.
 	"internal/choices": 2, "internal/collect": 2, "internal/decide/run": 2, "internal/auth": 2,
@@ -55,7 +55,7 @@ var sameFloor = map[string][]string{
 	"internal/evaluate":   {"internal/decide/recommend"},
 	"internal/signal/tcf": {"internal/signal/bits", "internal/signal/strict"},
 	"internal/signal/gpp": {"internal/signal/bits", "internal/signal/strict", "internal/signal/tcf"},
-	"internal/signal":     {"internal/declare", "internal/law", "internal/strict", "internal/signal/tcf", "internal/signal/gpp"},
+	"internal/signal":     {"internal/declare", "internal/law", "internal/strict", "internal/signal/bits", "internal/signal/tcf", "internal/signal/gpp"},
 }
 
 // keepers hold personal data or keys. Engines and faces never touch them.
@@ -77,7 +77,7 @@ var allowed = map[string][]string{
 	"github.com/cockroachdb/pebble/v2":        {"internal/vault", "internal/eventlog"},
 	"github.com/tink-crypto/tink-go/v2":       {"internal/vault"},
 	"github.com/danielgtaylor/huma/v2":        {"internal/api"},
-	"github.com/go-json-experiment/json":      {"internal/collect", "internal/api", "internal/catalog", "internal/catalog/store"},
+	"github.com/go-json-experiment/json":      {"internal/collect", "internal/api", "internal/catalog", "internal/catalog/store", "internal/attribution"},
 	"github.com/golang-jwt/jwt/v5":            {"internal/identity"},
 	"github.com/klauspost/compress":           {"internal/api", "internal/intake"},
 	"github.com/prometheus/client_golang":     {"internal/api", "internal/app"},

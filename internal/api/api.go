@@ -39,6 +39,12 @@
 // records nothing, and its statement counts as of its own time, so what was chosen
 // since stands.
 //
+// # The browser's signal
+//
+// "Sec-GPC: 1" with a public key refuses, for that request, what the table of signals
+// says. Of a person who is known and proven it is recorded once, as a choice with the
+// method signal; what they choose here in knowledge of it goes before it.
+//
 // # Bounds
 //
 // Visitors are bounded by the source. Public keys are bounded, secret ones are
@@ -84,6 +90,7 @@ import (
 	"accord/internal/identity"
 	"accord/internal/law"
 	"accord/internal/notice"
+	"accord/internal/signal"
 )
 
 // Config is what the API needs. What is not marked optional is required.
@@ -102,9 +109,12 @@ type Config struct {
 	Choices   Choices
 	Held      Held
 	Catalog   Catalog // optional: without one, items have ids only
+	// Attribution is optional: without, no postback is taken.
+	Attribution Attribution
 
 	Law     *law.Code      // that the gate and the book know; nil for none
 	Places  Places         // optional: without, an address is of nowhere known
+	Signals *signal.Table  // optional: without, no signal of a browser is heard
 	Proxies []netip.Prefix // whose X-Forwarded-For is believed
 
 	Visitors *identity.Visitors
@@ -160,6 +170,8 @@ type server struct {
 	chooses *buckets
 	reads   *buckets // of what a person chose: each reads all of it from the log
 	bodies  *semaphore.Weighted
+	// postbacks bounds how many are verified.
+	postbacks bucket
 	// complaints bounds how many faults are logged as errors.
 	complaints bucket
 	openapi    []byte
@@ -167,7 +179,7 @@ type server struct {
 
 // New returns the API's handler. It fails when a required part of c is missing.
 func New(c Config) (http.Handler, error) {
-	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}, complaints: bucket{rate: 10, burst: 50}}
+	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}, complaints: bucket{rate: 10, burst: 50}, postbacks: bucket{rate: postbackRate, burst: postbackBurst}}
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
@@ -195,6 +207,8 @@ func New(c Config) (http.Handler, error) {
 	s.registerReceipts(api)
 	s.registerSegment(api)
 	s.registerHealth(api)
+	s.registerSignals(api)
+	s.registerAttribution(api)
 	if err := s.serveOpenAPI(api); err != nil {
 		return nil, err
 	}

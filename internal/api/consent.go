@@ -19,7 +19,7 @@ import (
 
 // reserved are the methods of choices that Accord makes itself. What an event
 // reported must not pass for the person's own word, nor the other way round.
-var reserved = []string{choices.MethodEvent, choices.MethodErasure, "import", "simulated"}
+var reserved = []string{choices.MethodEvent, choices.MethodErasure, choices.MethodSignal, "import", "simulated"}
 
 func (s *server) registerConsent(api huma.API) {
 	huma.Register(api, withProofs(s.operation(huma.Operation{
@@ -49,7 +49,7 @@ type putConsentInput struct {
 	Body struct {
 		Person   person            `json:"person" doc:"Who chose"`
 		Choices  map[string]choice `json:"choices" minProperties:"1" maxProperties:"64" doc:"A choice for each purpose that was chosen about" example:"{\"personalization\":\"given\"}"`
-		Method   string            `json:"method,omitempty" default:"api" maxLength:"32" pattern:"^[a-z][a-z0-9_.-]*$" patternDescription:"a short name in small letters" doc:"How it was chosen; event, import and simulated are the server's own" example:"banner"`
+		Method   string            `json:"method,omitempty" default:"api" maxLength:"32" pattern:"^[a-z][a-z0-9_.-]*$" patternDescription:"a short name in small letters" doc:"How it was chosen; event, signal, import and simulated are the server's own" example:"banner"`
 		Notice   string            `json:"notice,omitempty" maxLength:"128" doc:"The version of the notice that was read, from GET /v1/notice; absent: the one in force in the language, but none for a choice of the past, whose consent then counts for nothing"`
 		Language string            `json:"language,omitempty" maxLength:"35" pattern:"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" patternDescription:"a language tag such as en-GB" doc:"The notice's language, BCP 47" example:"en-GB"`
 		At       time.Time         `json:"at,omitzero" doc:"When it was chosen, for choices of the past; needs a secret key. Now if absent"`
@@ -194,6 +194,10 @@ func (s *server) record(ctx context.Context, x *exchange, id identity.Identifier
 		return tooMany
 	}
 	if err := s.mark(ctx, x, t, said.band); err != nil {
+		return err
+	}
+	// The signal first: who says yes beside it knows of it, and that yes stands.
+	if err := s.honourFirst(ctx, x, t, proof, said.choices); err != nil {
 		return err
 	}
 	record, err := s.Choices.RecordSigned(ctx, t, said.choices, said.signature)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"reflect"
@@ -85,12 +86,12 @@ func (s *server) decideOne(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	subject, err := s.subject(x, who)
+	ctx, cancel := s.within(r)
+	defer cancel()
+	subject, err := s.subject(ctx, x, who)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.within(r)
-	defer cancel()
 	answer, err := s.Decider.Decide(ctx, subject, ask)
 	if err != nil {
 		return s.undecided(err)
@@ -113,9 +114,9 @@ var answers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b
 // subject is whom an answer is for. Nothing is looked up about a person whom the
 // speaker did not prove to be, so that neither the answer nor its time tells
 // whether they are known.
-func (s *server) subject(x *exchange, who identity.Identifier) (run.Subject, error) {
+func (s *server) subject(ctx context.Context, x *exchange, who identity.Identifier) (run.Subject, error) {
 	if who.IsZero() {
-		return run.Subject{}, nil
+		return run.Subject{Where: x.where("")}, nil
 	}
 	if err := s.declared(who, "body.person"); err != nil {
 		return run.Subject{}, err
@@ -125,7 +126,9 @@ func (s *server) subject(x *exchange, who identity.Identifier) (run.Subject, err
 		return subject, nil
 	}
 	var err error
-	subject.Token, subject.Known, err = s.find(who)
+	if subject.Token, subject.Known, err = s.find(who); err == nil && subject.Known {
+		subject.Where = x.whereOf(ctx, subject.Token, subject.Proof)
+	}
 	return subject, err
 }
 

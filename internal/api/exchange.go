@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"accord/internal/auth"
+	"accord/internal/declare"
 	"accord/internal/identity"
 	"accord/internal/law"
 )
@@ -37,6 +38,9 @@ type exchange struct {
 	// that count for it.
 	place law.Place
 	in    law.Regimes
+	// refuses are the purposes that the browser's signal refuses, as it is for somebody
+	// who said nothing else.
+	refuses declare.Set
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}

@@ -70,12 +70,12 @@ type historyChoice struct {
 }
 
 func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConsentOutput, error) {
-	_, t, records, err := s.chosen(ctx, in)
+	_, t, records, where, err := s.chosen(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	out := &getConsentOutput{}
-	out.Body.Purposes, out.Body.Sequence = s.standings(t, of(ctx).where(""))
+	out.Body.Purposes, out.Body.Sequence = s.standings(t, where)
 	out.Body.History = []historyRecord{}
 	if !t.IsZero() {
 		out.Body.Linked = len(s.Book.Group(t)) - 1
@@ -97,16 +97,19 @@ func (s *server) getConsent(ctx context.Context, in *getConsentInput) (*getConse
 	return out, nil
 }
 
-// chosen returns who is asked about and all that they chose, to the person alone.
-func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.Identifier, t identity.Token, records []consent.Record, err error) {
-	id, t, known, err := s.reader(of(ctx), person{UserID: in.UserID, AnonymousID: in.AnonymousID})
+// chosen returns who is asked about and all that they chose, to the person alone, and
+// what the request tells the gate of them.
+func (s *server) chosen(ctx context.Context, in *getConsentInput) (id identity.Identifier, t identity.Token, records []consent.Record, where consent.Where, err error) {
+	x := of(ctx)
+	id, t, known, err := s.reader(x, person{UserID: in.UserID, AnonymousID: in.AnonymousID})
 	if err != nil || !known {
-		return id, t, nil, err
+		return id, t, nil, x.where(""), err
 	}
+	where = x.whereOf(ctx, t, x.speaker.Proves(id))
 	if records, err = s.Choices.History(ctx, t); err != nil {
-		return id, t, nil, unavailable(err)
+		return id, t, nil, where, unavailable(err)
 	}
-	return id, t, records, nil
+	return id, t, records, where, nil
 }
 
 // reader returns who is asked about, if it is the person who asks, and not too

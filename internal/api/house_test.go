@@ -36,8 +36,10 @@ import (
 	"accord/internal/eventlog"
 	"accord/internal/held"
 	"accord/internal/identity"
+	"accord/internal/law"
 	"accord/internal/notice"
 	"accord/internal/profile"
+	"accord/internal/signal"
 	"accord/internal/vault"
 )
 
@@ -154,7 +156,9 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	must(t, err)
 	journal := run.NewJournal(log, state, h.keys, receiptKey, time.Now, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { must(t, journal.Close()) })
-	runner, err := run.New(run.Config{Declaration: d, Gate: h.gate, Views: state, Engines: []decide.Engine{h.engine}, Journal: journal, Now: time.Now})
+	signals, err := signal.Embedded(law.Embedded())
+	must(t, err)
+	runner, err := run.New(run.Config{Declaration: d, Gate: h.gate, Views: state, Engines: []decide.Engine{h.engine}, Journal: journal, Now: time.Now, Signals: signals})
 	must(t, err)
 	products, err := store.Open(filepath.Join(dir, "catalog.json"))
 	must(t, err)
@@ -165,12 +169,12 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 	shop, private := shopKeys(t)
 	h.shopKey = private
 
-	collector := collect.New(collect.Config{Declaration: d, Gate: h.gate, Book: h.book, Keys: h.keys, Log: log, State: state, Choices: h.choices, Now: time.Now})
+	collector := collect.New(collect.Config{Law: law.Embedded(), Signals: signals, Declaration: d, Gate: h.gate, Book: h.book, Keys: h.keys, Log: log, State: state, Choices: h.choices, Now: time.Now})
 	h.config = Config{
 		Declaration: d, Notices: h.notices, Gate: h.gate, Book: h.book, Keys: h.access, People: h.keys, Collector: &sink{Collector: collector},
 		Decider: runner, Receipts: journal, Views: state, CaughtUp: func(ctx context.Context) error { return caughtUp(ctx, log, state) }, Choices: h.choices, Held: held.New(d, h.gate, h.book, state, log, h.keys, time.Now), Catalog: products, Visitors: h.visitors, Shop: shop,
 		Probe: log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
-		ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		Signals: signals, ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	for _, f := range change {
 		f(&h.config)

@@ -21,6 +21,9 @@ type metrics struct {
 	limited, panics       prometheus.Counter
 	problems              *prometheus.CounterVec
 	unproven              prometheus.Counter
+
+	signals, unrecordedSignals prometheus.Counter
+	postbacks                  *prometheus.CounterVec
 }
 
 // The labels of a proof that does not hold.
@@ -50,6 +53,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		unproven: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_unproven_refusals_total", Help: "Choices by which somebody who proved nothing suspended what a person had given; those of events are in accord_collect_total.",
 		}),
+		postbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "accord_http_postbacks_total", Help: "Postbacks of Apple's AdAttributionKit by what became of them: counted, again, bad, other_app, failed.",
+		}, []string{"result"}),
+		signals: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "accord_http_signals_total", Help: "Requests with a public key and a browser's privacy signal (Sec-GPC: 1), which was honoured.",
+		}),
+		unrecordedSignals: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "accord_http_signals_unrecorded_total", Help: "Privacy signals that held for their request and could not be recorded as a choice; a later request tries again.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "accord_http_panics_total", Help: "Requests that hit a fault of the program.",
 		}),
@@ -59,7 +71,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}, []string{"code"})
 	m.badKeys, m.badOrigins = refused.WithLabelValues("key"), refused.WithLabelValues("origin")
 	m.badVisitors, m.badShops = proofs.WithLabelValues(proofVisitor), proofs.WithLabelValues(proofShop)
-	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.unproven, m.panics, m.problems)
+	r.MustRegister(m.requests, m.latency, refused, proofs, m.limited, m.unproven, m.panics, m.problems, m.signals, m.unrecordedSignals, m.postbacks)
 	return m
 }
 

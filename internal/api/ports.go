@@ -6,6 +6,7 @@ import (
 
 	"accord/internal/auth"
 	"accord/internal/catalog"
+	"accord/internal/choices"
 	"accord/internal/collect"
 	"accord/internal/consent"
 	"accord/internal/decide"
@@ -55,6 +56,9 @@ type Choices interface {
 	RecordSigned(ctx context.Context, t identity.Token, cs []consent.Choice, signature *consent.Signature) (consent.Record, error)
 	// Mark notes durably in which age band a person is.
 	Mark(ctx context.Context, t identity.Token, band string) error
+	// Honour returns what a signal refuses for a person now, and records it where that
+	// is new and may, unless it is nil, allows it.
+	Honour(ctx context.Context, t identity.Token, s choices.Signal, may func() bool) (declare.Set, error)
 	// Child reports whether a person is known to be a child.
 	Child(t identity.Token) bool
 	// Link makes it durable that a visitor is a user's, and Unlink that they are

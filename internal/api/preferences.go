@@ -152,7 +152,7 @@ func (s *server) tell(ctx context.Context, x *exchange, id identity.Identifier, 
 	if err != nil {
 		return false, err
 	}
-	r, err := s.Collector.Collect(ctx, collect.Request{Source: x.key.Source, Speaker: x.speaker, Where: x.where(""), Kind: "identify", Body: body})
+	r, err := s.Collector.Collect(ctx, collect.Request{Source: x.key.Source, Speaker: x.speaker, Where: x.where(""), Honour: s.honouring(x), Kind: "identify", Body: body})
 	if err != nil {
 		return false, s.unrecorded(err)
 	}
@@ -172,7 +172,11 @@ func (s *server) told(ctx context.Context, id identity.Identifier) (*preferences
 	}
 	out := &preferencesOutput{Body: preferencesBody{Purposes: []purposeHolds{}}}
 	serves := s.toldPurposes()
-	where := of(ctx).where("")
+	x := of(ctx)
+	where := x.where("")
+	if known {
+		where = x.whereOf(ctx, t, x.speaker.Proves(id))
+	}
 	for i, reason := range s.Gate.Why(t, where, s.Now()) {
 		purpose := declare.PurposeIndex(i)
 		if !serves.Has(purpose) {

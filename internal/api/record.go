@@ -36,7 +36,7 @@ type getRecordOutput struct {
 // among a user's would allow there what it does not here. What the others deny is
 // in it, see narrowedElsewhere; each has a receipt of its own by its own proof.
 func (s *server) getRecord(ctx context.Context, in *getConsentInput) (*getRecordOutput, error) {
-	id, t, history, err := s.chosen(ctx, in)
+	id, t, history, _, err := s.chosen(ctx, in)
 	if err != nil {
 		return nil, err
 	}

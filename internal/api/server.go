@@ -75,7 +75,7 @@ func (s *server) registerDeclaration(api huma.API) {
 		Summary:     "What is collected here and why",
 		Description: "The declaration that the gate enforces: who answers for the data, every purpose with its legal basis and its text, how people are known, every field with its purposes and how long it is kept, and what the server itself keeps. Public. The notice that people read is written from it: GET /v1/notice.",
 	}, public), func(context.Context, *struct{}) (*declarationOutput, error) {
-		return &declarationOutput{Body: declaration(s.Declaration)}, nil
+		return &declarationOutput{Body: declaration(s.Declaration, s.signalled())}, nil
 	})
 }
 
@@ -107,6 +107,7 @@ type purposeBody struct {
 	Choosable  bool     `json:"choosable" doc:"Whether a person's choice decides it"`
 	Valid      string   `json:"valid,omitempty" doc:"How long a consent lasts; absent: until withdrawn" example:"24 months"`
 	Categories []string `json:"categories" doc:"The names under which consent managers know it"`
+	Signal     bool     `json:"signal,omitzero" doc:"Whether a browser's privacy signal (Global Privacy Control) refuses it"`
 	// Show is absent where nothing must be shown.
 	Show []declare.Obligation `json:"show,omitempty" doc:"Texts that are shown with every answer for it"`
 }
@@ -137,7 +138,7 @@ type declarationItem struct {
 	Text      string   `json:"text,omitempty"`
 }
 
-func declaration(d *declare.Declaration) declarationBody {
+func declaration(d *declare.Declaration, signalled declare.Set) declarationBody {
 	kept := d.ReceiptRetention.String()
 	out := declarationBody{
 		Version: d.Hash, Controllers: []controllerBody{}, Purposes: []purposeBody{}, Identifiers: []identifierBody{}, Fields: []declarationItem{},
@@ -154,6 +155,7 @@ func declaration(d *declare.Declaration) declarationBody {
 		b := purposeBody{
 			ID: string(p.ID), Basis: p.Basis.String(), Text: p.Text, Title: p.Title, Without: p.Without, Recipients: append([]string{}, p.Recipients...), Categories: append([]string{}, p.Categories...),
 			Show: p.Show, Choosable: p.Basis != declare.Contract && p.Basis != declare.LegalObligation,
+			Signal: signalled.Has(declare.PurposeIndex(i)),
 		}
 		if !p.Valid.IsZero() {
 			b.Valid = p.Valid.String()

@@ -77,6 +77,7 @@ func (x *exchange) admit(r *http.Request, plain string) error {
 	}
 	x.key = key
 	x.locate(r)
+	x.listen(r)
 	if origin == "" {
 		return nil
 	}

@@ -77,10 +77,11 @@ func (s *server) isProxy(a netip.Addr) bool {
 	return false
 }
 
-// where returns what the request tells the law and the gate; declared is a place
-// that it names in its body, or "".
+// where returns what the request of somebody who is not known tells the law and the
+// gate; declared is a place that it names in its body, or "". Of a person it is
+// [exchange.whereOf].
 func (x *exchange) where(declared law.Place) consent.Where {
-	w := consent.Where{In: x.in}
+	w := consent.Where{In: x.in, Deny: x.refuses}
 	if declared != "" && x.server.Law != nil {
 		w.In |= x.server.Law.In(declared)
 	}

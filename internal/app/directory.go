@@ -39,6 +39,8 @@ const (
 //	access.json     hashes of the API's keys
 //	notices/        every notice that people may have read, by its version
 //	imports/        of each imported file, the lines that are durable
+//	attribution.yaml the apps whose postbacks are counted; optional
+//	attribution.log  the postbacks that were counted
 //	run.json        whether the last run ended in order, and which did not
 //	                (remove it to acknowledge those)
 type Directory struct {

@@ -35,6 +35,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"accord/internal/attribution"
 	"accord/internal/auth"
 	"accord/internal/catalog/store"
 	"accord/internal/choices"
@@ -50,6 +51,7 @@ import (
 	"accord/internal/law"
 	"accord/internal/notice"
 	"accord/internal/places"
+	"accord/internal/signal"
 	"accord/internal/vault"
 )
 
@@ -87,7 +89,9 @@ type House struct {
 	declaration *declare.Declaration
 	notices     *notice.Registry
 	law         *law.Code
-	places      *places.DB // nil where there is no database
+	signals     *signal.Table
+	postbacks   *attribution.Receiver // nil where none are taken
+	places      *places.DB            // nil where there is no database
 	clock       *clock
 	lifetimes   atomic.Pointer[lifetimes]
 
@@ -174,6 +178,9 @@ func (h *House) openFiles() (err error) {
 	if h.law, err = h.directory.law(h.declaration); err != nil {
 		return err
 	}
+	if h.signals, err = signal.Embedded(h.law); err != nil {
+		return err
+	}
 	if h.config.Places != "" {
 		if h.places, err = places.Open(h.config.Places); err != nil {
 			return err
@@ -205,6 +212,9 @@ func (h *House) openKeepers(ctx context.Context) (err error) {
 	}
 	h.onClose(h.keys.Close)
 	if h.catalog, err = store.Open(h.directory.file("catalog.json")); err != nil {
+		return err
+	}
+	if err := h.openPostbacks(); err != nil {
 		return err
 	}
 	if err := h.openLog(ctx); err != nil {
@@ -333,7 +343,7 @@ func (h *House) openActs(ctx context.Context) error {
 	h.journal = run.NewJournal(h.log, h.vault, h.keys, receiptKey, h.clock.Now, h.logger)
 	h.runner, err = run.New(run.Config{
 		Declaration: h.declaration, Gate: h.gate, Views: h.vault, Engines: []decide.Engine{h.engine},
-		Journal: h.journal, Now: h.clock.Now, Observe: h.config.Decided,
+		Journal: h.journal, Now: h.clock.Now, Signals: h.signals, Observe: h.config.Decided,
 	})
 	if err != nil {
 		return err
@@ -346,7 +356,7 @@ func (h *House) openActs(ctx context.Context) error {
 func (h *House) newCollector(state collect.State) *collect.Collector {
 	return collect.New(collect.Config{
 		Declaration: h.declaration, Gate: h.gate, Book: h.book, Keys: h.keys, Log: h.log, State: state,
-		Choices: h.choices, Now: h.clock.Now, Observe: h.config.Collected,
+		Choices: h.choices, Now: h.clock.Now, Law: h.law, Signals: h.signals, Observe: h.config.Collected,
 	})
 }
 

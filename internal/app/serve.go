@@ -172,7 +172,7 @@ func (h *House) handler(keys api.Keys) (http.Handler, error) {
 		Choices: h.choices, Held: held.New(h.declaration, h.gate, h.book, h.vault, h.log, h.keys, h.clock.Now), Catalog: shelf{h.catalog, h}, Visitors: h.visitors, Shop: h.shop,
 		Probe: h.probe, Busy: busy, Pages: web.Faces(h.logger),
 		ModelsWithin: h.learner.within(), ModelsUnder: trainingPurpose, Metrics: h.metrics, Logger: h.logger, Now: h.clock.Now,
-		Law: h.law, Places: h.placesOrNone(), Proxies: h.config.Proxies,
+		Law: h.law, Signals: h.signals, Attribution: h.postbacksOrNone(), Places: h.placesOrNone(), Proxies: h.config.Proxies,
 	})
 }
 

@@ -35,6 +35,9 @@
 // all of them, but a visitor's yes to the visitor alone. An emergency stop
 // ([Choices.Stop]) is a record too, of nobody.
 //
+// What a signal of the person's browser refuses is recorded once ([Choices.Honour]),
+// and what they chose in knowledge of it goes before it.
+//
 // Promises kept here: 1 and 3 (a withdrawal is durable and in force before it is
 // acknowledged, and no choice is applied before it is durable), 5.
 //
@@ -135,6 +138,9 @@ type Choices struct {
 	// ignores a sequence below the newest it knows.
 	// Each is a lock that a caller can stop waiting for.
 	people [stripes]chan struct{}
+	// signals keep a signal from being recorded twice by requests that come at once.
+	// Whoever has one may take a lock of people, and not the other way round.
+	signals [stripes]chan struct{}
 
 	mu     sync.RWMutex // guards said, late and unsure
 	said   map[identity.Token]said
@@ -147,7 +153,7 @@ func New(d *declare.Declaration, keys Keys, log Log, book *consent.Book, state S
 	c := &Choices{declaration: d, keys: keys, log: log, book: book, state: state, now: now,
 		said: make(map[identity.Token]said), late: make(map[identity.Token]struct{}), unsure: make(map[identity.Token]struct{})}
 	for i := range c.people {
-		c.people[i] = make(chan struct{}, 1)
+		c.people[i], c.signals[i] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	return c
 }
@@ -183,7 +189,11 @@ func (c *Choices) Replay(ctx context.Context) error {
 
 // lock takes the lock of a person's choices and returns what gives it back.
 func (c *Choices) lock(ctx context.Context, t identity.Token) (unlock func(), err error) {
-	stripe := c.people[t.Slot()]
+	return take(ctx, c.people[t.Slot()])
+}
+
+// take takes a lock, unless ctx ends before.
+func take(ctx context.Context, stripe chan struct{}) (unlock func(), err error) {
 	select {
 	case stripe <- struct{}{}:
 		return func() { <-stripe }, nil

@@ -26,11 +26,15 @@ type marks struct {
 	direct declare.Set // purposes with a choice that no preference may overrule
 	ended  declare.Set // purposes whose newest choice ends them
 	unread declare.Set // purposes whose newest choice is a yes that an event reported, to no notice
+	// signalled are the purposes that a signal ended once, and knowing those of them to
+	// which the person said yes since.
+	signalled, knowing declare.Set
 }
 
 // note takes a choice into account. A preference that ends what is ended already
 // takes nothing from the person's own word.
 func (m *marks) note(p declare.PurposeIndex, c *consent.Choice) {
+	m.signal(p, c)
 	switch {
 	case c.Method != MethodEvent:
 		m.direct = m.direct.With(p)

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"time"
 
 	"accord/internal/consent"
@@ -64,6 +65,8 @@ type message struct {
 	id        event.ID
 	at        int64 // Unix milliseconds
 	prefs     preferences
+	withheld  declare.Set // purposes about which a signal leaves a doubt
+	refused   declare.Set // what a signal of the request refuses for the person
 
 	from, to   int // its values in batch.values
 	kept, gone int // how many values were kept and dropped
@@ -100,6 +103,7 @@ type batch struct {
 	where     consent.Where
 	mayDeny   func(int) bool
 	mayChoose func(identity.Token, identity.Proof) bool
+	honour    func(context.Context, identity.Token, identity.Proof) declare.Set
 	received  int64 // Unix milliseconds
 	now       time.Time
 	allowed   declare.Set // an import's basis

@@ -20,6 +20,8 @@ import (
 	"accord/internal/event"
 	"accord/internal/eventlog"
 	"accord/internal/identity"
+	"accord/internal/law"
+	"accord/internal/signal"
 	"accord/internal/vault"
 )
 
@@ -32,9 +34,9 @@ controller: {id: shop, name: Shop, contact: privacy@example.com, country: DE}
 receipts: {retention: 36 months}
 purposes:
   orders: {basis: contract, text: To deliver.}
-  personalization: {basis: consent, text: To suggest., categories: [functional, personal], engines: [recommend]}
-  model_training: {basis: consent, text: To learn., valid: 24 months}
-  stats: {basis: legitimate_interest, text: To count.}
+  personalization: {basis: consent, text: To suggest., use: [personalization], categories: [functional, personal], engines: [recommend]}
+  model_training: {basis: consent, text: To learn., use: [model_training], valid: 24 months}
+  stats: {basis: legitimate_interest, text: To count., use: [analytics, targeted_advertising]}
 identifiers:
   user_id: {category: account, purposes: [orders, personalization, model_training, stats], retention: 6 years, text: Your account.}
   anonymous_id: {category: device, purposes: [orders, personalization, model_training, stats], retention: 6 years, text: Your browser.}
@@ -71,6 +73,15 @@ func declaration(t testing.TB) *declare.Declaration {
 		t.Fatal(err)
 	}
 	return d
+}
+
+func signals(t testing.TB) *signal.Table {
+	t.Helper()
+	table, err := signal.Embedded(law.Embedded())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
 }
 
 // clock is the time of a test.
@@ -137,7 +148,8 @@ func openBed(t testing.TB, dir string, clock *clock) *bed {
 	err = b.choices.Replay(ctx)
 	check()
 	b.gate.Open()
-	b.Collector = New(Config{Declaration: d, Gate: b.gate, Book: b.book, Keys: b.keys, Log: b.log, State: b.vault, Choices: b.choices, Now: clock.Now})
+	b.Collector = New(Config{Declaration: d, Gate: b.gate, Book: b.book, Keys: b.keys, Log: b.log, State: b.vault, Choices: b.choices, Now: clock.Now,
+		Law: law.Embedded(), Signals: signals(t)})
 	follow, stop := context.WithCancel(ctx)
 	var owned sync.WaitGroup
 	owned.Go(func() {

@@ -10,6 +10,8 @@ import (
 	"accord/internal/declare"
 	"accord/internal/event"
 	"accord/internal/identity"
+	"accord/internal/law"
+	"accord/internal/signal"
 	"accord/internal/vault"
 )
 
@@ -88,7 +90,8 @@ type Choices interface {
 	Heard(t identity.Token, message event.ID) (ended, given declare.Set)
 }
 
-// Config is what a Collector stands on. Observe may be nil; all else is needed.
+// Config is what a Collector stands on. Law, Signals and Observe may be nil; all else
+// is needed.
 type Config struct {
 	Declaration *declare.Declaration
 	Gate        *consent.Gate
@@ -98,6 +101,10 @@ type Config struct {
 	State       State
 	Choices     Choices
 	Now         func() time.Time
+	// Law tells the regimes of the place that a message names, and Signals what the
+	// signals in it say; without them neither is read.
+	Law     *law.Code
+	Signals *signal.Table
 	// Observe, if set, is told of every message after it was acknowledged to be
 	// durable. It must not block.
 	Observe func(Activity)
@@ -142,6 +149,10 @@ type Request struct {
 	// is recorded; false fails the request with ErrTooOften. Nil bounds nothing. It
 	// is called by several goroutines.
 	MayChoose func(identity.Token, identity.Proof) bool
+	// Honour returns what a signal of the request refuses for somebody who is known and
+	// proven, in the place of Where.Deny, and sees to it that it is recorded. Nil
+	// leaves Where.Deny as it is.
+	Honour func(context.Context, identity.Token, identity.Proof) declare.Set
 	// Received is when the request came; the zero time is now.
 	Received time.Time
 	Body     []byte // JSON, not compressed; it is not kept
@@ -168,7 +179,7 @@ func (c *Collector) Collect(ctx context.Context, r Request) (Result, error) {
 	if !r.Received.IsZero() {
 		b.received = r.Received.UnixMilli()
 	}
-	b.mayDeny, b.mayChoose = r.MayDeny, r.MayChoose
+	b.mayDeny, b.mayChoose, b.honour = r.MayDeny, r.MayChoose, r.Honour
 	b.budget = c.debug.budget(r.Source, b.now)
 	if c.Observe != nil {
 		b.budget = MaxEvents
@@ -203,6 +214,7 @@ func (b *batch) run(ctx context.Context) error {
 	if b.closed() {
 		return ErrClosed
 	}
+	b.judgeSignals()
 	if n := b.unproven(); n > 0 && b.mayDeny != nil && !b.mayDeny(n) {
 		return ErrTooOften
 	}
@@ -212,6 +224,7 @@ func (b *batch) run(ctx context.Context) error {
 	if err := b.join(ctx); err != nil {
 		return err
 	}
+	b.honourSignal(ctx)
 	if err := b.choose(ctx); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"accord/internal/event"
 	"accord/internal/identity"
+	"accord/internal/law"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -16,7 +17,7 @@ import (
 // readerFor returns a batch without keepers: parsing needs none.
 func readerFor(t testing.TB) func() *batch {
 	d := declaration(t)
-	c := &Collector{Config: Config{Declaration: d}, plan: newPlan(d), hasher: identity.NewHasher(nil)}
+	c := &Collector{Config: Config{Declaration: d, Law: law.Embedded(), Signals: signals(t)}, plan: newPlan(d), hasher: identity.NewHasher(nil)}
 	return func() *batch {
 		return &batch{c: c, source: "fuzz", speaker: server(), budget: 10, open: -1, now: monday, received: monday.UnixMilli()}
 	}
@@ -31,6 +32,7 @@ func FuzzParse(f *testing.F) {
 		`{"context":{"device":{"type":"phone"},"consent":{"categoryPreferences":{"personal":false}}},"sentAt":"2026-11-23T12:00:00Z","batch":[` + ev(viewed, ada, at(monday)) + `]}`,
 		`{"batch":[{"type":"track","event":"Product Viewed","userId":"\ud83d\ude00","properties":{"product_id":"\u0000\"","secs":-1e-7}}]}`,
 		batchOf(ev(ordered, ada, `"properties":{"products":[[],{},null,{"product_id":null},{"product_id":[1]}]}`)),
+		batchOf(ev(viewed, ada, `"context":{"consent":{"tcf":"CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA","gpp":"DBABLA~CEAQAAAAAABA.YA","google":{"ad_storage":"denied"}},"device":{"attTrackingStatus":2,"trackingStatus":"authorized","adTrackingEnabled":false},"location":{"country":"us","region":"US-CA"}}`)),
 		"{\"batch\":[{\"userId\":\"\xff\"}]}", strings.Repeat(`{"batch":[`, 50) + strings.Repeat(`]}`, 50),
 	} {
 		f.Add("batch", []byte(s))
@@ -42,8 +44,12 @@ func FuzzParse(f *testing.F) {
 		if err := b.parse(kind, body); err != nil {
 			return
 		}
+		b.judgeSignals()
 		for i := range b.messages {
 			m := &b.messages[i]
+			if gives := b.gives(m); gives&(m.prefs.deny|m.withheld) != 0 {
+				t.Errorf("%b is given and refused", gives)
+			}
 			b.when(m)
 			if m.at <= 0 || m.at > b.received {
 				t.Errorf("an event happened at %d", m.at)

@@ -71,9 +71,9 @@ func (b *batch) lost(m *message, r Reason) {
 // judge admits a message's values: a value is kept if a purpose of its class
 // holds for the person and the moment, and the message itself does not deny it.
 func (b *batch) judge(m *message) {
-	admission := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.where, b.now)
+	admission := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.at(m), b.now)
 	m.sequence = admission.Sequence
-	m.holds = admission.Holds & b.mayKeep(m) &^ m.prefs.deny
+	m.holds = admission.Holds & b.mayKeep(m) &^ m.prefs.deny &^ m.withheld
 	if !m.known {
 		// Nobody is held here, and nothing that needs no choice was brought.
 		m.holds = 0
@@ -126,12 +126,14 @@ func (b *batch) denied(m *message, class *declare.Class) Reason {
 		return BadContext
 	case m.prefs.deny&purposes != 0:
 		return Denied(consent.DeniedRefused)
+	case m.withheld&purposes != 0:
+		return Denied(consent.DeniedSignal)
 	case !m.known:
 		return Denied(consent.DeniedNoChoice)
 	}
 	var why Reason
 	for ; purposes != 0; purposes = purposes.Without(first(purposes)) {
-		_, r := b.c.Gate.Ask(m.token, first(purposes), b.where, b.now)
+		_, r := b.c.Gate.Ask(m.token, first(purposes), b.at(m), b.now)
 		if r == consent.Allowed {
 			return Denied(consent.DeniedBefore)
 		}
@@ -241,7 +243,7 @@ func (b *batch) sealAll(ctx context.Context) error {
 
 // confirm asks the gate again for a message.
 func (b *batch) confirm(ctx context.Context, m *message) error {
-	now := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.where, b.now)
+	now := b.c.Gate.Admit(m.token, time.UnixMilli(m.at), b.at(m), b.now)
 	b.stop(m, &now)
 	if now.Sequence == m.sequence {
 		m.holds &= now.Holds // another token's choice, or a stop

@@ -143,7 +143,7 @@ func (b *batch) wanted(m *message) bool {
 	if m.reason != NoReason {
 		return false
 	}
-	holds := b.c.Gate.Unasked(b.where, b.now) & b.mayKeep(m) &^ m.prefs.deny
+	holds := b.c.Gate.Unasked(b.at(m), b.now) & b.mayKeep(m) &^ m.prefs.deny &^ m.withheld
 	for i := m.from; i < m.to; i++ {
 		if b.values[i].node.class.Purposes&holds != 0 {
 			return true
@@ -158,7 +158,7 @@ func (b *batch) gives(m *message) declare.Set {
 	if m.bad || b.shared.unread || b.stopped {
 		return 0
 	}
-	return b.c.plan.gives(&m.prefs)
+	return b.c.plan.gives(&m.prefs) &^ m.withheld
 }
 
 // Methods of choices that come with events.
@@ -222,7 +222,7 @@ func (b *batch) choose(ctx context.Context) error {
 func (b *batch) sayings() (said []saying, err error) {
 	for i := range b.messages {
 		m := &b.messages[i]
-		if m.prefs == (preferences{}) {
+		if m.prefs.deny == 0 && m.prefs.allow == 0 && m.prefs.yes == (preferences{}).yes {
 			continue
 		}
 		s := saying{token: m.token, at: time.UnixMilli(m.at).UTC(), proof: m.proof, deny: m.prefs.deny, give: b.gives(m), act: m.act}

@@ -170,15 +170,5 @@ func first(s declare.Set) declare.PurposeIndex {
 // refusal returns what a refusal makes of a present choice, Unset if it can make
 // nothing of it.
 func (p *plan) refusal(i declare.PurposeIndex, present consent.State) consent.State {
-	switch {
-	case !(p.consents | p.objections).Has(i):
-		return consent.Unset
-	case present.Ended():
-		return present // said again
-	case p.objections.Has(i):
-		return consent.Objected
-	case present == consent.Given:
-		return consent.Withdrawn
-	}
-	return consent.Refused
+	return consent.End(p.declaration.Purposes[i].Basis, present)
 }

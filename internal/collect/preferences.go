@@ -1,6 +1,10 @@
 package collect
 
-import "accord/internal/declare"
+import (
+	"accord/internal/declare"
+	"accord/internal/law"
+	"accord/internal/signal"
+)
 
 // maxCategories is how many categories can say yes. One beyond them can only
 // say no.
@@ -10,10 +14,20 @@ const maxCategories = 256
 type preferences struct {
 	deny declare.Set // purposes with a category that is false
 	yes  [maxCategories / 64]uint64
+	// allow are the purposes that signals give.
+	allow declare.Set
+	// own and shared are the signals in the message and beside all messages of the
+	// batch, nil where there are none, and in the regimes of the place that they name.
+	own, shared *signal.Signals
+	in          law.Regimes
 }
 
 func (p *preferences) merge(q *preferences) {
 	p.deny |= q.deny
+	p.shared = q.own
+	if p.in == 0 {
+		p.in = q.in // a message's own place goes before
+	}
 	for i := range p.yes {
 		p.yes[i] |= q.yes[i]
 	}
@@ -22,15 +36,20 @@ func (p *preferences) merge(q *preferences) {
 func (p *preferences) has(bit int) bool { return bit >= 0 && p.yes[bit/64]>>(bit%64)&1 == 1 }
 
 // gives returns the purposes that the preferences give: the purpose's own name
-// is true, or all of its other categories are, and none is false. What needs the
+// is true, or all of its other categories are, or a signal gives it, and nothing
+// refuses it. What needs the
 // person's signature no preference gives.
 func (p *plan) gives(q *preferences) (s declare.Set) {
-	if q.yes == (preferences{}).yes {
+	if q.allow == 0 && q.yes == (preferences{}).yes {
 		return 0
 	}
 	for i := range p.speaks {
 		index := declare.PurposeIndex(i)
 		if q.deny.Has(index) || p.declaration.Purposes[i].Signed || !(p.consents | p.objections).Has(index) {
+			continue
+		}
+		if q.allow.Has(index) {
+			s = s.With(index)
 			continue
 		}
 		all := len(p.speaks[i].others) > 0
@@ -55,16 +74,19 @@ func (p *plan) say(q *preferences, name string, yes bool) {
 	}
 }
 
-// segment reads context.consent: {"categoryPreferences": {"ads": true}}.
+// segment reads context.consent: {"categoryPreferences": {"ads": true}}, and beside it
+// the strings tcf and gpp and the object google of Consent Mode.
 func (p *plan) segment(q *preferences, c *cursor) {
 	if c.kind() != '{' {
 		c.skip()
 		return
 	}
 	for c.enter(); c.more('}'); {
-		switch c.key() {
+		switch key := c.key(); key {
 		case "categoryPreferences", "categoryPreference":
 			p.categoryPreferences(q, c)
+		case "tcf", "gpp", "google":
+			readSignal(q, key, c)
 		default:
 			c.skip()
 		}

@@ -44,6 +44,10 @@ func (b *batch) preferences(q *preferences, c cursor) {
 			b.c.plan.segment(q, &c)
 		case "consentManagement":
 			b.c.plan.rudder(q, &c)
+		case "device":
+			readDevice(q, &c)
+		case "location":
+			b.c.readLocation(q, &c)
 		default:
 			c.skip()
 		}
@@ -56,7 +60,8 @@ func (b *batch) denials(raw string) declare.Set {
 	if c := (cursor{s: raw}); c.kind() == '{' {
 		b.preferences(&q, c)
 	}
-	return q.deny
+	deny, _, _ := b.c.judge(b.where.In, &q)
+	return q.deny | deny
 }
 
 // read reads the value that belongs at n.

@@ -50,6 +50,7 @@ type lawful struct {
 	from     int64 // Unix milliseconds, as until
 	until    int64
 	purposes []lawfulPurpose
+	shows    []law.Regimes // by purpose, those that want a text shown
 }
 
 // lawfulPurpose are the regimes that limit a purpose.
@@ -67,6 +68,7 @@ type limit struct{ consent, guardian, never law.Regimes }
 // a question is answered by a few sets.
 func newLawful(d *declare.Declaration, code *law.Code, table *law.Table) *lawful {
 	l := &lawful{table: table, all: code.All(), from: millis(table.From), until: math.MaxInt64, purposes: make([]lawfulPurpose, len(d.Purposes))}
+	l.shows = shows(d, code, table)
 	if !table.Until.IsZero() {
 		l.until = millis(table.Until)
 	}

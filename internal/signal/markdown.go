@@ -12,7 +12,9 @@ func (t *Table) Markdown() string {
 	for i := range t.rows {
 		r := &t.rows[i]
 		where := "everywhere"
-		if len(r.In) > 0 {
+		if r.Group != "" {
+			where = "`" + r.Group + "`"
+		} else if len(r.In) > 0 {
 			where = strings.Join(r.In, ", ")
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.Kind, r.If(), r.Says, r.Uses, where, r.Source)

@@ -182,6 +182,7 @@ func (s *source) places(n *yaml.Node, r *Row) {
 	case n == nil:
 	case n.Kind == yaml.ScalarNode:
 		name, ok := s.Text(n, "in")
+		r.Group = name
 		if r.In = s.groups[name]; ok && r.In == nil {
 			s.Fault(n, "in is %s; name one of the table's groups, or list regimes in brackets", strict.Quote(name))
 		}

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 
+	"accord/internal/signal/bits"
 	"accord/internal/signal/gpp"
 	"accord/internal/signal/tcf"
 )
@@ -233,29 +234,30 @@ func tcfOf(s *gpp.String) *tcf.String {
 	return nil
 }
 
-// tcfValue reports what a TC string says of a purpose. The publisher's own consent,
-// where the string has it, must agree with that for the vendors; a string that is not
-// of this service gives nothing. Purposes 1 and 3 to 6 know no legitimate interest.
+// tcfValue reports what a TC string says of a purpose: what it says for the vendors and,
+// where the string has it, for the publisher must both allow it. A string that is not of
+// this service gives nothing.
 func tcfValue(s *tcf.String, t *term, value string) bool {
-	if t.purpose == 0 {
-		return false
-	}
-	consent := s.PurposesConsent.Has(t.purpose)
-	interest := s.PurposesLITransparency.Has(t.purpose)
+	consent, open := allowsTCF(t.purpose, s.PurposesConsent, s.PurposesLITransparency)
 	if p := s.PublisherTC; p != nil {
-		consent = consent && p.PubPurposesConsent.Has(t.purpose)
-		interest = interest && (p.PubPurposesLITransparency.Has(t.purpose) || p.PubPurposesConsent.Has(t.purpose))
-	}
-	if t.purpose == 1 || t.purpose >= 3 && t.purpose <= 6 {
-		interest = false
+		agreed, either := allowsTCF(t.purpose, p.PubPurposesConsent, p.PubPurposesLITransparency)
+		consent, open = consent && agreed, open && either
 	}
 	switch value {
 	case "consent":
 		return consent && s.IsServiceSpecific
 	case "none":
-		return !consent && !interest
+		return t.purpose != 0 && !open
 	}
 	return false
+}
+
+// allowsTCF reports whether a purpose has a consent, and whether it has that or a
+// legitimate interest, which purposes 1 and 3 to 6 do not know.
+func allowsTCF(purpose int, consents, interests bits.Field) (consent, open bool) {
+	consent = consents.Has(purpose)
+	interest := interests.Has(purpose) && purpose != 1 && (purpose < 3 || purpose > 6)
+	return consent, consent || interest
 }
 
 func canadaValue(s *gpp.TCFCA, t *term, value string) bool {

@@ -29,6 +29,7 @@ type Row struct {
 	Says   Says
 	Uses   declare.Uses
 	In     []string // names of regimes, none for everywhere
+	Group  string   // what the table calls them together, or ""
 	Source string
 	Line   int // in table.yaml
 

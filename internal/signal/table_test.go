@@ -165,6 +165,9 @@ var samples = []sample{
 	{name: "tcf without storage", signals: tcString([]int{3, 4, 5, 6, 8, 9, 10}, nil), verdict: signal.Verdict{Allow: content | measure | training}},
 	{name: "tcf of another service", signals: tcString(everyPurpose, nil, others)},
 	{name: "tcf, publisher refused", signals: tcString(everyPurpose, nil, publisher(1, 8, 9)), verdict: signal.Verdict{Deny: ads | content | training, Allow: measure}},
+	{name: "tcf, publisher's interest", signals: tcString(everyPurpose, nil, func(s *tcf.String) {
+		s.PublisherTC = &tcf.PublisherTC{PubPurposesConsent: bits.FieldOf(1, 3, 4, 5, 6, 10), PubPurposesLITransparency: bits.FieldOf(8, 9)}
+	}), verdict: signal.Verdict{Allow: targeted | content | training}},
 	{name: "tcf damaged", signals: func(testing.TB) *signal.Signals { s := &signal.Signals{}; s.ReadTCF("CPXx"); return s }, verdict: signal.Verdict{Doubt: refusedAll}},
 	{name: "gpp usnat opted out, gpc", signals: read("DBABLA~CEAQAAAAAABA.YA"), verdict: signal.Verdict{Deny: ads}},
 	{name: "gpp usca opted out, gpc", signals: read("DBABBg~BAQAAABA.YA"), verdict: signal.Verdict{Deny: ads}},

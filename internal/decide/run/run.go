@@ -35,6 +35,7 @@ import (
 	"accord/internal/event"
 	"accord/internal/identity"
 	"accord/internal/profile"
+	"accord/internal/signal"
 	"accord/internal/vault"
 )
 
@@ -81,6 +82,8 @@ type Config struct {
 	Engines     []decide.Engine
 	Journal     *Journal
 	Now         func() time.Time
+	// Signals has the words for somebody whose signal was honoured; optional.
+	Signals *signal.Table
 	// Observe, if set, is told of every decision. It must not block.
 	Observe func(Activity)
 }
@@ -286,7 +289,7 @@ func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.
 	} else {
 		receipt.Refused = append(receipt.Refused, decide.Refused(purpose.ID, reason))
 	}
-	receipt.Obligations = r.Declaration.Obligations(purpose, t.ask.Language)
+	receipt.Obligations = t.shown(grant)
 	receipt.Otherwise = otherwise(purpose, reason, receipt.Personal)
 	receipt.Items = make([]string, len(result.Items))
 	for i := range result.Items {
@@ -299,6 +302,36 @@ func (t *try) receipt(grant consent.Grant, reason consent.Reason, result decide.
 		}
 	}
 	return receipt
+}
+
+// shown returns the texts that go with the answer: those of the declaration, what the
+// law wants shown with what is done under a grant, and that a signal was honoured.
+func (t *try) shown(grant consent.Grant) []declare.Obligation {
+	r := t.runner
+	out := r.Declaration.Obligations(&r.Declaration.Purposes[t.purpose], t.ask.Language)
+	more := grant.Shows(t.ask.Language)
+	if t.who.Where.Deny.Has(t.purpose) {
+		more = append(more, t.honoured()...)
+	}
+	if len(more) == 0 {
+		return out
+	}
+	return append(slices.Clip(out), more...)
+}
+
+// honoured tells a person that their signal was honoured, in the law's words if it has
+// some.
+func (t *try) honoured() []declare.Obligation {
+	r := t.runner
+	var person identity.Token
+	if t.kept() {
+		person = t.who.Token
+	}
+	texts := r.Gate.Honoured(person, t.purpose, t.who.Where, t.ask.Language, r.Now())
+	if len(texts) == 0 && r.Signals != nil {
+		texts = []declare.Obligation{{Code: consent.ShowHonoured, Text: r.Signals.Shown(t.ask.Language, string(r.Declaration.Languages[0]))}}
+	}
+	return texts
 }
 
 // otherwise says what would change the answer, in the words of the person it is

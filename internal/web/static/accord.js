@@ -133,8 +133,8 @@
     linked = Boolean(answer.linked);
     purposes = notice.purposes.map((n) => {
       const d = declaration.purposes.find((p) => p.id === n.id) || {};
-      const unasked = d.basis === "consent" ? { holds: false, reason: "no_choice" } : { holds: true, reason: "allowed" };
-      return { ...n, basis: d.basis, choosable: Boolean(d.choosable), account: account(n.id), state: "unset", ...unasked, ...by[n.id] };
+      const unasked = d.signal && signalled() ? { holds: false, reason: "signal" } : d.basis === "consent" ? { holds: false, reason: "no_choice" } : { holds: true, reason: "allowed" };
+      return { ...n, basis: d.basis, choosable: Boolean(d.choosable), signal: Boolean(d.signal), account: account(n.id), state: "unset", ...unasked, ...by[n.id] };
     });
   }
 
@@ -151,6 +151,11 @@
   // account is where among the items of a purpose the number of a customer's account
   // stands, -1 for nowhere: the notice names first how people are known.
   const account = (id) => declaration.identifiers.filter((i) => i.purposes.includes(id)).findIndex((i) => i.kind === "user_id");
+
+  // signalled reports whether the browser asks for privacy (Global Privacy Control), and
+  // signalRefuses what of all that can be chosen it says no to now.
+  const signalled = () => navigator.globalPrivacyControl === true;
+  const signalRefuses = () => signalled() ? choosable().filter((p) => p.signal && !p.holds) : [];
 
   const holds = (id) => purposes.some((p) => p.id === id && p.holds);
   const again = ["no_choice", "expired", "notice_changed", "unknown_notice"];
@@ -484,6 +489,7 @@
     root.replaceChildren(el("section", { role: "dialog", "aria-modal": "false", "aria-labelledby": "h", lang: words.language },
       heading,
       el("p", {}, b.intro),
+      ...(signalRefuses().length ? [el("p", { class: "note", "data-signal": true }, b.signal.replace("{purposes}", signalRefuses().map((p) => p.title).join(", ")))] : []),
       el("ul", {}, ...choosable().map(item)),
       fault,
       el("div", { class: "row" },
@@ -541,6 +547,6 @@
   window.accord = {
     init, ask, choose, consent: holds, track, tell, decide, identify, signOut, me,
     // For the person's own page.
-    person, people, purposes: () => purposes, history: () => history, linked: () => linked, signer, call, forget, part, telling, more, words: () => words,
+    person, people, purposes: () => purposes, history: () => history, linked: () => linked, signalled, signalRefuses, signer, call, forget, part, telling, more, words: () => words,
   };
 })();

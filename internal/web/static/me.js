@@ -59,7 +59,15 @@
     one("[data-erase]").hidden = !person;
   }
 
+  // signal says that the browser's privacy signal is honoured, and what that changes.
+  function signal() {
+    const refused = accord.signalRefuses();
+    one("[data-signal]").hidden = !accord.signalled();
+    one("[data-signal]").textContent = refused.length ? fill(w.me.signal, { purposes: refused.map((p) => p.title).join(", ") }) : w.me.signalNone;
+  }
+
   function choices() {
+    signal();
     const ordered = [...accord.purposes()].sort((a, b) => b.choosable - a.choosable);
     list("choices", ordered.map((p) => {
       const id = "p-" + p.id;

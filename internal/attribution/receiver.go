@@ -1,0 +1,30 @@
+package attribution
+
+import "errors"
+
+// ErrOtherApp is returned for a postback of Apple's about an app that is not counted
+// here.
+var ErrOtherApp = errors.New("postbacks about this app are not counted here")
+
+// Receiver takes postbacks as an operator's Config says and keeps them in a Store.
+type Receiver struct {
+	Config Config
+	Store  *Store
+}
+
+// Take verifies a postback and counts it; it is on disk when Take returns. One that
+// came before is taken again and counts no more. Errors are ErrBad, ErrOtherApp,
+// ErrFull and those of the file; after the last the device may send it again.
+func (r *Receiver) Take(body []byte) (first bool, err error) {
+	p, err := r.Config.Keys.Verify(body)
+	if err != nil {
+		return false, err
+	}
+	if !r.Config.Counts(p.Item) {
+		return false, ErrOtherApp
+	}
+	return r.Store.Add(p)
+}
+
+// Counts returns all that was taken.
+func (r *Receiver) Counts() []Count { return r.Store.Counts() }

@@ -1,0 +1,187 @@
+package collect
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"accord/internal/consent"
+	"accord/internal/declare"
+	"accord/internal/identity"
+	"accord/internal/law"
+	"accord/internal/signal/bits"
+	"accord/internal/signal/tcf"
+)
+
+// tcString is a TC string with these purposes, as the consent manager of the shop
+// itself writes it.
+func tcString(t *testing.T, consents ...int) string {
+	t.Helper()
+	s := tcf.String{Version: 2, Created: monday, LastUpdated: monday, CmpId: 10, ConsentLanguage: "EN", VendorListVersion: 100, TcfPolicyVersion: 5,
+		IsServiceSpecific: true, PublisherCC: "DE", PurposesConsent: bits.FieldOf(consents...)}
+	text, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// Signals in events do what the table says: a yes gives as a consent object does, a
+// no refuses and is recorded, a doubt keeps data out and records nothing.
+func TestSignalsInEvents(t *testing.T) {
+	all, none := tcString(t, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10), tcString(t)
+	content := tcString(t, 1, 3, 4, 5, 6, 8, 9)
+	for _, c := range []struct {
+		name, context                    string
+		personalization, training, stats consent.State
+		kept                             string // of product_id, secs: the purposes that admitted them
+	}{
+		{"nothing", `{}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"tcf all", `{"consent":{"tcf":"` + all + `"}}`, consent.Given, consent.Given, consent.Unset, "product_id secs"},
+		{"tcf content", `{"consent":{"tcf":"` + content + `"}}`, consent.Given, consent.Refused, consent.Unset, "product_id secs"},
+		{"tcf none", `{"consent":{"tcf":"` + none + `"}}`, consent.Refused, consent.Refused, consent.Objected, ""},
+		{"tcf damaged", `{"consent":{"tcf":"` + all[:20] + `"}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"tcf no text", `{"consent":{"tcf":{"purpose":1}}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"tcf null", `{"consent":{"tcf":null}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"tcf twice", `{"consent":{"tcf":"` + all + `","tcf":"` + all + `"}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"gpp usnat opted out", `{"consent":{"gpp":"DBABLA~CEAQAAAAAABA.YA"}}`, consent.Unset, consent.Unset, consent.Objected, ""},
+		{"gpp with a tcf section", `{"consent":{"gpp":"DBABMA~` + all + `"}}`, consent.Given, consent.Given, consent.Unset, "product_id secs"},
+		{"google", `{"consent":{"google":{"personalization_storage":"granted","analytics_storage":"denied"}}}`, consent.Given, consent.Unset, consent.Objected, "product_id"},
+		{"google, one use of two", `{"consent":{"google":{"analytics_storage":"granted"}}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"google, no object", `{"consent":{"google":"denied"}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"att", `{"device":{"trackingStatus":"denied","id":"x"}}`, consent.Unset, consent.Unset, consent.Objected, ""},
+		{"att of RudderStack", `{"device":{"attTrackingStatus":2}}`, consent.Unset, consent.Unset, consent.Objected, ""},
+		{"att authorized", `{"device":{"trackingStatus":"authorized","adTrackingEnabled":true}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"att not asked", `{"device":{"trackingStatus":"notDetermined","adTrackingEnabled":false}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"limited ads", `{"device":{"adTrackingEnabled":false}}`, consent.Unset, consent.Unset, consent.Objected, ""},
+		{"a category no and a tcf yes", `{"consent":{"categoryPreferences":{"personal":false},"tcf":"` + all + `"}}`, consent.Refused, consent.Given, consent.Unset, "product_id secs"},
+		{"a category yes and a tcf no", `{"consent":{"categoryPreferences":{` + allCategories + `},"tcf":"` + none + `"}}`, consent.Refused, consent.Refused, consent.Objected, ""},
+		{"a category yes and a damaged tcf", `{"consent":{"categoryPreferences":{` + allCategories + `},"tcf":"x"}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"tcf yes, att no", `{"consent":{"tcf":"` + all + `"},"device":{"trackingStatus":"denied"}}`, consent.Given, consent.Given, consent.Objected, "product_id"},
+	} {
+		b := newBed(t)
+		b.send("track", ev(viewed, ada, `"properties":{"product_id":"P-1","secs":3}`, `"context":`+c.context))
+		// Nobody is made where nothing is kept or chosen.
+		token, known := b.find(identity.UserID, "ada")
+		for purpose, want := range map[declare.PurposeID]consent.State{"personalization": c.personalization, "model_training": c.training, "stats": c.stats} {
+			if got := b.state(token, purpose); got != want {
+				t.Errorf("%s: %s is %v, want %v", c.name, purpose, got, want)
+			}
+		}
+		var kept []string
+		for _, v := range b.held() {
+			name, _, _ := strings.Cut(v, "#")
+			kept = append(kept, name)
+		}
+		slices.Sort(kept)
+		if got := strings.Join(kept, " "); got != c.kept {
+			t.Errorf("%s: kept %q, want %q", c.name, got, c.kept)
+		}
+		if !known && (c.kept != "" || c.stats != consent.Unset) {
+			t.Errorf("%s: nobody is known", c.name)
+		}
+		b.close()
+	}
+}
+
+const allCategories = `"functional":true,"personal":true`
+
+// What a batch says for all of its events counts for each, with what they say
+// themselves: a no beats a yes.
+func TestSignalsOfABatch(t *testing.T) {
+	b := newBed(t)
+	both := tcString(t, 1, 3, 4, 5, 6, 8, 9, 10)
+	b.send("batch", `{"context":{"consent":{"tcf":"`+both+`"}},"batch":[`+
+		ev(viewed, `"userId":"a"`, `"properties":{"product_id":"P-1"}`)+","+
+		ev(viewed, `"userId":"b"`, `"properties":{"product_id":"P-1"}`, `"context":{"consent":{"google":{"personalization_storage":"denied"}}}`)+`]}`)
+	for user, want := range map[string]consent.State{"a": consent.Given, "b": consent.Refused} {
+		token, _ := b.find(identity.UserID, user)
+		if got := b.state(token, "personalization"); got != want {
+			t.Errorf("%s: %v, want %v", user, got, want)
+		}
+	}
+}
+
+// An unproven signal narrows and never widens, and a yes does not overrule what the
+// person chose here.
+func TestSignalsAreClaims(t *testing.T) {
+	b := newBed(t)
+	token := b.user("ada")
+	yes := `"context":{"consent":{"tcf":"` + tcString(t, 1, 3, 4, 5, 6, 8, 9, 10) + `"}}`
+	b.sendAs(identity.Speaker{}, "track", ev(viewed, ada, yes))
+	if s := b.state(token, "personalization"); s != consent.Unset {
+		t.Errorf("nobody widened it to %v", s)
+	}
+	b.chooses(token, "personalization", consent.Refused, b.clock.Now())
+	b.clock.pass(time.Second)
+	b.send("track", ev(viewed, ada, yes))
+	if s := b.state(token, "personalization"); s != consent.Refused {
+		t.Errorf("a signal overruled the person: %v", s)
+	}
+	b.sendAs(identity.Speaker{}, "track", ev(viewed, ada, `"context":{"consent":{"tcf":"`+tcString(t)+`"}}`))
+	if s := b.state(token, "stats"); s != consent.Objected {
+		t.Errorf("an unproven refusal left %v", s)
+	}
+}
+
+// A place counts in ISO's codes; in words it is as if it were absent.
+func TestLocation(t *testing.T) {
+	read := readerFor(t)
+	code := law.Embedded()
+	for location, want := range map[string]law.Regimes{
+		`{"country":"DE"}`: code.In("DE"), `{"country":"de","city":"Berlin"}`: code.In("DE"),
+		`{"country":"US","region":"CA"}`: code.In("US-CA"), `{"country":"US","region":"US-CA"}`: code.In("US-CA"), `{"region":"us-ca","country":"us"}`: code.In("US-CA"),
+		`{"country":"US","region":"California"}`: code.In("US"), `{"country":"US"}`: code.In("US"), `{"country":"DE","region":"US-CA"}`: code.In("DE"),
+		`{"country":"Germany"}`: 0, `{"country":"United States","region":"CA"}`: 0, `{"country":"D3"}`: 0, `{"country":"1","region":"2"}`: 0,
+		`{"region":"CA"}`: 0, `{}`: 0, `null`: 0, `"DE"`: 0, `{"country":["DE"]}`: 0, `{"country":""}`: 0,
+	} {
+		b := read()
+		if err := b.parse("track", []byte(ev(viewed, ada, `"context":{"location":`+location+`}`))); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.messages[0].prefs.in; got != want {
+			t.Errorf("%s is in %v, want %v", location, code.Names(got), code.Names(want))
+		}
+	}
+	b := read()
+	if err := b.parse("batch", []byte(`{"context":{"location":{"country":"FR"}},"batch":[`+ev(viewed, ada)+","+ev(viewed, ada, `"context":{"location":{"country":"US","region":"CA"}}`)+`]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if one, two := b.messages[0].prefs.in, b.messages[1].prefs.in; one != code.In("FR") || two != code.In("US-CA") {
+		t.Errorf("a batch: %v, %v", code.Names(one), code.Names(two))
+	}
+}
+
+// What a header refuses keeps data out; what is asked of whoever is known and proven
+// takes its place.
+func TestHeaderSignal(t *testing.T) {
+	b := newBed(t)
+	i, _ := b.Declaration.Purpose("stats")
+	deny := declare.Set(0).With(i)
+	asked := 0
+	send := func(who identity.Speaker, user string, honour declare.Set) Result {
+		t.Helper()
+		r, err := b.Collect(context.Background(), Request{Source: "web", Speaker: who, Kind: "batch", Where: consent.Where{Deny: deny}, Received: b.clock.Now(),
+			Body:   []byte(batchOf(ev(viewed, `"userId":"`+user+`"`, `"properties":{"secs":1}`), ev(viewed, `"userId":"`+user+`"`, `"properties":{"secs":2}`))),
+			Honour: func(context.Context, identity.Token, identity.Proof) declare.Set { asked++; return honour }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := send(server(), "new", deny); r.Kept != 0 || asked != 0 {
+		t.Errorf("of somebody new %+v, asked %d times", r, asked)
+	}
+	b.user("ada")
+	if r := send(server(), "ada", deny); r.Kept != 0 || asked != 1 {
+		t.Errorf("refused: %+v, asked %d times", r, asked)
+	}
+	if r := send(server(), "ada", 0); r.Kept != 2 || asked != 2 {
+		t.Errorf("chosen in knowledge: %+v, asked %d times", r, asked)
+	}
+	if r := send(identity.Speaker{}, "ada", 0); r.Kept != 0 || asked != 2 {
+		t.Errorf("unproven: %+v, asked %d times", r, asked)
+	}
+}
