@@ -14,6 +14,9 @@ type explainCommand struct {
 	Purpose string `help:"The purpose." default:"personalization"`
 	At      string `help:"The time that is asked about, such as 2026-11-25 or 2026-11-25T10:00:00Z; default: now." placeholder:"TIME"`
 	In      string `help:"Where the request is from, ISO 3166: DE, US-CA. Where nobody says, the strictest law counts." placeholder:"PLACE"`
+	GPC     bool   `name:"gpc" help:"The browser sends Global Privacy Control with the request."`
+	TCF     string `name:"tcf" help:"A TC string that comes with it." placeholder:"STRING"`
+	GPP     string `name:"gpp" help:"A GPP string that comes with it." placeholder:"STRING"`
 	JSON    bool   `help:"Print JSON."`
 }
 
@@ -47,6 +50,11 @@ func (c explainCommand) Run(s *session) error {
 	}
 	if c.In != "" {
 		query += "&" + url.Values{"jurisdiction": {c.In}}.Encode()
+	}
+	for name, value := range map[string]string{"gpc": map[bool]string{true: "true"}[c.GPC], "tcf": c.TCF, "gpp": c.GPP} {
+		if value != "" {
+			query += "&" + url.Values{name: {value}}.Encode()
+		}
 	}
 	return app.Explain(s.ctx, c.config(s, ""), c.at(), query, c.JSON, s.out)
 }

@@ -142,7 +142,7 @@ func TestObligationsTravel(t *testing.T) {
 	h := newHouse(t)
 	h.give("anna")
 	for i, a := range []*answer{
-		h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret)),
+		h.do("POST", "/v1/decide", ask(`{"user_id":"anna"}`), key(h.secret), header("Accord-Jurisdiction", "US-TX")), // whose law adds nothing
 		h.do("POST", "/v1/decide", `{"n":3}`, key(h.write)),
 		h.do("POST", "/v1/decide", `{"n":3,"language":"de"}`, key(h.write)),
 		h.do("POST", "/v1/decide", `{"n":3,"language":"ru-RU"}`, key(h.write)),

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"accord/internal/declare"
 	"accord/internal/identity"
 	"accord/internal/law"
+	"accord/internal/signal"
 )
 
 func (s *server) registerExplain(api huma.API) {
@@ -28,6 +30,9 @@ type explainInput struct {
 	Purpose      string    `query:"purpose" required:"true" maxLength:"64" doc:"A purpose of the declaration"`
 	At           time.Time `query:"at" doc:"The time that is asked about; now if absent"`
 	Jurisdiction string    `query:"jurisdiction" maxLength:"6" doc:"Where the request is from, ISO 3166" example:"US-CA"`
+	GPC          bool      `query:"gpc" doc:"Whether the browser sends Global Privacy Control with the request"`
+	TCF          string    `query:"tcf" maxLength:"8192" doc:"A TC string that comes with it"`
+	GPP          string    `query:"gpp" maxLength:"8192" doc:"A GPP string that comes with it"`
 }
 
 type explainOutput struct{ Body consent.Explanation }
@@ -54,7 +59,42 @@ func (s *server) explain(ctx context.Context, in *explainInput) (*explainOutput,
 	if asked.Token, asked.Records, err = s.allSaid(ctx, id); err != nil {
 		return nil, err
 	}
+	s.hear(in, &asked)
 	return &explainOutput{consent.Explain(s.Declaration, s.Notices, s.Law, asked)}, nil
+}
+
+// hear adds to a question what the signals say that come with the request. What
+// the person chose in knowledge of their browser's signal goes before it.
+func (s *server) hear(in *explainInput, asked *consent.Asked) {
+	if s.Signals == nil || s.Law == nil {
+		return
+	}
+	var where law.Regimes
+	for _, place := range asked.Places {
+		where |= s.Law.In(place)
+	}
+	sent := signal.Signals{GPC: in.GPC}
+	if in.TCF != "" {
+		sent.ReadTCF(in.TCF)
+	}
+	if in.GPP != "" {
+		sent.ReadGPP(in.GPP)
+	}
+	knowing := s.Choices.Knowing(asked.Token)
+	for _, row := range s.Signals.Fired(where, &sent) {
+		if row.Uses&s.Declaration.Purposes[asked.Purpose].Uses == 0 {
+			continue
+		}
+		step := consent.Step{Rule: "signal", Effect: consent.Tells, Says: fmt.Sprintf("%s: %s says %s", row.Uses, row.Kind, row.Says), Source: fmt.Sprintf("%s (table.yaml:%d)", row.Source, row.Line)}
+		switch refused := signal.Refused(s.Declaration, row.Uses); {
+		case row.Says == signal.Yes || !refused.Has(asked.Purpose):
+		case row.Kind == signal.KindGPC && knowing.Has(asked.Purpose):
+			step.Says += ", and the person chose otherwise since, knowing of it"
+		default:
+			step.Effect, asked.Deny = consent.Denies, asked.Deny.With(asked.Purpose)
+		}
+		asked.Signals = append(asked.Signals, step)
+	}
 }
 
 // allSaid returns all that a person chose, under every token of theirs. Of somebody

@@ -139,7 +139,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 		Retention: func(id declare.ClassID) time.Duration { c, _ := d.Class(id); return c.Retention.Duration(time.Now()) }})
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close(context.Background())) })
-	h.book = consent.NewBook(d, h.notices, consent.NoLaw)
+	h.book = consent.NewBook(d, h.notices, law.Embedded())
 	h.gate = consent.NewGate(d, h.book)
 	state, err := vault.Open(filepath.Join(dir, "state"), d, h.keys, h.gate, time.Now)
 	must(t, err)
@@ -174,7 +174,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 		Declaration: d, Notices: h.notices, Gate: h.gate, Book: h.book, Keys: h.access, People: h.keys, Collector: &sink{Collector: collector},
 		Decider: runner, Receipts: journal, Views: state, CaughtUp: func(ctx context.Context) error { return caughtUp(ctx, log, state) }, Choices: h.choices, Held: held.New(d, h.gate, h.book, state, log, h.keys, time.Now), Catalog: products, Visitors: h.visitors, Shop: shop,
 		Probe: log.Probe, Busy: func(err error) bool { return errors.Is(err, eventlog.ErrBusy) },
-		Signals: signals, ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		Law: law.Embedded(), Signals: signals, ModelsWithin: 24 * time.Hour, ModelsUnder: "model_training", Metrics: h.registry, Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	for _, f := range change {
 		f(&h.config)

@@ -67,6 +67,9 @@ type Choices interface {
 	Unlink(ctx context.Context, visitor, user identity.Token, proof string) error
 	// Stop makes an emergency stop durable and puts it into force, or ends one.
 	Stop(ctx context.Context, s consent.Stop) error
+	// Knowing returns the purposes that a person gave directly, under any of their
+	// tokens, after a signal of their browser had refused them.
+	Knowing(t identity.Token) declare.Set
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
 	// Erase destroys what is kept about a person and lets nobody find them. It returns

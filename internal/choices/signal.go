@@ -91,6 +91,18 @@ func (c *Choices) signalled(t identity.Token, refused declare.Set) (denied, fres
 	return refused, fresh
 }
 
+// Knowing returns the purposes that a person gave directly, under any of their tokens,
+// after a signal had refused them.
+func (c *Choices) Knowing(t identity.Token) (s declare.Set) {
+	group := c.book.Group(t)
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, m := range group {
+		s |= c.said[m].knowing
+	}
+	return s
+}
+
 // signal takes a choice into account for what a signal may refuse.
 func (m *marks) signal(p declare.PurposeIndex, c *consent.Choice) {
 	switch {

@@ -51,6 +51,7 @@ type lawful struct {
 	until    int64
 	purposes []lawfulPurpose
 	shows    []law.Regimes // by purpose, those that want a text shown
+	texts    texts
 }
 
 // lawfulPurpose are the regimes that limit a purpose.

@@ -2,6 +2,9 @@ package consent
 
 import (
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"accord/internal/declare"
@@ -33,7 +36,7 @@ func End(basis declare.Basis, present State) State {
 
 // Shows returns the texts that the law wants shown with what is done under a grant, in
 // a language (BCP 47) where the law has them in it. Where there is none, which is the
-// common case, it costs a look and allocates nothing.
+// common case, it costs a look and allocates nothing. Nobody changes what it returns.
 func (g Grant) Shows(language string) []declare.Obligation {
 	if g.gate == nil {
 		return nil
@@ -42,8 +45,38 @@ func (g Grant) Shows(language string) []declare.Obligation {
 	if l == nil || l.shows[g.purpose]&g.in == 0 {
 		return nil
 	}
-	texts := l.table.Shows(g.gate.declaration.Purposes[g.purpose].Uses, g.in, language)
-	return slices.DeleteFunc(texts, func(o declare.Obligation) bool { return o.Code == ShowHonoured })
+	return l.texts.of(shown{g.purpose, g.in, language}, func() []declare.Obligation {
+		texts := l.table.Shows(g.gate.declaration.Purposes[g.purpose].Uses, g.in, language)
+		return slices.DeleteFunc(texts, func(o declare.Obligation) bool { return o.Code == ShowHonoured })
+	})
+}
+
+// shown is what texts are asked for.
+type shown struct {
+	purpose  declare.PurposeIndex
+	in       law.Regimes
+	language string
+}
+
+// texts keeps what was worked out, for the places and languages that come first: a
+// shop has few of them.
+type texts struct {
+	kept  sync.Map // of shown to []declare.Obligation, which nobody changes
+	count atomic.Int32
+}
+
+const mostTexts = 1024
+
+func (t *texts) of(what shown, work func() []declare.Obligation) []declare.Obligation {
+	if kept, ok := t.kept.Load(what); ok {
+		return kept.([]declare.Obligation)
+	}
+	out := slices.Clip(work())
+	if t.count.Add(1) <= mostTexts {
+		what.language = strings.Clone(what.language) // it may be a piece of a request
+		t.kept.Store(what, out)
+	}
+	return out
 }
 
 // Honoured returns the texts that the law wants shown to somebody whose signal refused
