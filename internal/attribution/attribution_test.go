@@ -239,6 +239,9 @@ func TestTail(t *testing.T) {
 	must(t, os.WriteFile(name, []byte(strings.Repeat("x", 5000)), 0o600))
 	store, err := Open(name)
 	must(t, err)
+	if info, err := os.Stat(name); err != nil || info.Size() != 0 {
+		t.Errorf("it is still there: %v", err)
+	}
 	p, err := s.keys.Verify(s.body(1))
 	must(t, err)
 	_, err = store.Add(p)

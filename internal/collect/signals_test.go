@@ -134,7 +134,7 @@ func TestSignalInDoubt(t *testing.T) {
 	b.chooses(token, "personalization", consent.Given, b.clock.Now())
 	b.clock.pass(time.Second)
 	const view = `"properties":{"product_id":"P-1","secs":3}`
-	if r := b.send("track", ev(viewed, ada, id("1"), view, `"context":{"consent":{"gpp":"DBABLA~x"}}`)); r.Kept != 0 {
+	if r := b.send("track", ev(viewed, ada, id("1"), view, `"context":{"consent":{"gpp":"DBABLA~CEAQ"}}`)); r.Kept != 0 {
 		t.Errorf("in doubt: %+v, %q", r, b.held())
 	}
 	if r := b.send("track", ev(viewed, ada, id("2"), view)); r.Kept != 1 {
