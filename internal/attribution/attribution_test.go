@@ -231,6 +231,31 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestTail takes away all of a line that was cut off, also where what comes next is
+// shorter.
+func TestTail(t *testing.T) {
+	s := newSigner(t)
+	name := filepath.Join(t.TempDir(), "attribution.log")
+	must(t, os.WriteFile(name, []byte(strings.Repeat("x", 5000)), 0o600))
+	store, err := Open(name)
+	must(t, err)
+	if info, err := os.Stat(name); err != nil || info.Size() != 0 {
+		t.Errorf("it is still there: %v", err)
+	}
+	p, err := s.keys.Verify(s.body(1))
+	must(t, err)
+	_, err = store.Add(p)
+	must(t, err)
+	must(t, store.Close())
+	if store, err = Open(name); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(store.Counts()); n != 1 {
+		t.Errorf("%d reports", n)
+	}
+	must(t, store.Close())
+}
+
 // TestDisk counts nothing that the file did not take.
 func TestDisk(t *testing.T) {
 	s := newSigner(t)

@@ -126,6 +126,25 @@ func TestSignalsAreClaims(t *testing.T) {
 	}
 }
 
+// What is in doubt is not kept of somebody who consented either, and their choice
+// stands.
+func TestSignalInDoubt(t *testing.T) {
+	b := newBed(t)
+	token := b.user("ada")
+	b.chooses(token, "personalization", consent.Given, b.clock.Now())
+	b.clock.pass(time.Second)
+	const view = `"properties":{"product_id":"P-1","secs":3}`
+	if r := b.send("track", ev(viewed, ada, id("1"), view, `"context":{"consent":{"gpp":"DBABLA~CEAQ"}}`)); r.Kept != 0 {
+		t.Errorf("in doubt: %+v, %q", r, b.held())
+	}
+	if r := b.send("track", ev(viewed, ada, id("2"), view)); r.Kept != 1 {
+		t.Errorf("then: %+v", r)
+	}
+	if b.state(token, "personalization") != consent.Given || b.state(token, "stats") != consent.Unset {
+		t.Error("a doubt was recorded as a choice")
+	}
+}
+
 // A place counts in ISO's codes; in words it is as if it were absent.
 func TestLocation(t *testing.T) {
 	read := readerFor(t)

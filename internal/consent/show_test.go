@@ -20,12 +20,13 @@ receipts: {retention: 36 months}
 purposes:
   prices: {basis: consent, text: To price., use: [personal_price]}
   ads: {basis: consent, text: To advertise., use: [targeted_advertising]}
+  both: {basis: consent, text: To price and sell., use: [personal_price, sale]}
 identifiers:
-  user_id: {category: account, purposes: [prices, ads], retention: 6 years, text: Your account.}
+  user_id: {category: account, purposes: [prices, ads, both], retention: 6 years, text: Your account.}
 events:
   Product Viewed:
     fields:
-      product_id: {type: item, category: interest, purposes: [prices, ads], retention: 13 months}
+      product_id: {type: item, category: interest, purposes: [prices, ads, both], retention: 13 months}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +38,7 @@ events:
 	gate.Open()
 	token := identity.Token{1}
 	r := consent.Record{Controller: "shop", Token: token, Sequence: 1, Accepted: now.Add(-time.Hour)}
-	for _, p := range []declare.PurposeID{"prices", "ads"} {
+	for _, p := range []declare.PurposeID{"prices", "ads", "both"} {
 		r.Choices = append(r.Choices, consent.Choice{Purpose: p, State: consent.Given, At: r.Accepted, Notice: "n", Method: "banner", Proof: "server"})
 	}
 	book.Apply(r)
@@ -73,6 +74,11 @@ events:
 		if want := c.place == "US-CA"; (len(honoured) == 1) != want || want && honoured[0].Text != "Solicitud de exclusión respetada" {
 			t.Errorf("honoured in %s: %v", c.place, honoured)
 		}
+	}
+	i, _ := d.Purpose("both")
+	grant, why := gate.Ask(token, i, consent.Where{In: code.In("US-NY") | code.In("US-CA")}, now)
+	if texts := grant.Shows("en"); why != consent.Allowed || len(texts) != 1 || texts[0].Code == consent.ShowHonoured {
+		t.Errorf("a price and a sale in New York and California: %v, %v", why, texts)
 	}
 	if (consent.Grant{}).Shows("en") != nil {
 		t.Error("no grant shows something")
