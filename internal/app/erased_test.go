@@ -69,6 +69,9 @@ func TestErasedIsNotImportedAgain(t *testing.T) {
 		if _, known, err := h.keys.Find(h.keys.Hasher().Lookup(anna)); known || err != nil {
 			t.Errorf("a file made somebody: %v, %v", known, err)
 		}
+		if err := h.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if n := len(heldOrders(t, h, identity.Identifier{Kind: identity.UserID, Value: "17851"}).Interactions()); n != 1 {
 			t.Errorf("of somebody else %d orders are held", n)
 		}
@@ -83,6 +86,9 @@ func TestErasedIsNotImportedAgain(t *testing.T) {
 	defer c.close(h)
 	if r := h.imports(t, records.TS27560, receipt); r.Erased != 2 || r.Recorded != 0 {
 		t.Errorf("her receipt of before, when somebody new is there: %+v", r)
+	}
+	if err := h.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	if held := heldOrders(t, h, anna).Interactions(); len(held) != 1 || held[0].Item != "P-2" {
 		t.Errorf("somebody new has %+v", held)
