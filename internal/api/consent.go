@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -156,7 +155,10 @@ func (s *server) choicesOf(x *exchange, in *putConsentInput, proof identity.Proo
 		if purpose.Basis == declare.Contract || purpose.Basis == declare.LegalObligation {
 			return nil, false, problem(http.StatusUnprocessableEntity, codePurpose, "The purpose \""+name+"\" rests on "+basisWords(purpose.Basis)+" and not on a choice, so a choice would change nothing. Leave it out.")
 		}
-		place := cmp.Or(in.Body.Jurisdiction, string(x.place))
+		place := in.Body.Jurisdiction
+		if place == "" || x.located {
+			place = string(x.place)
+		}
 		c := consent.Choice{Purpose: purpose.ID, At: at.UTC().Truncate(time.Millisecond), Method: in.Body.Method, Notice: in.Body.Notice, Language: in.Body.Language, Proof: proof.String(),
 			Jurisdiction: place, Evidence: in.Body.Evidence, By: consent.By(in.Body.By)}
 		c.State, _ = consent.ParseState(string(in.Body.Choices[name])) // the schema lets no other through

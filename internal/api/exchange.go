@@ -34,10 +34,11 @@ type exchange struct {
 	// visitor and user are the ids that the speaker proved, as they are in
 	// speaker, for the questions that name nobody.
 	visitor, user string
-	// place is where the request is from, "" where nobody knows, and in the regimes
-	// that count for it.
-	place law.Place
-	in    law.Regimes
+	// place is where the request is from, "" where nobody knows; located whether its
+	// address told; and in the regimes that count for it.
+	place   law.Place
+	located bool
+	in      law.Regimes
 	// refuses are the purposes that the browser's signal refuses, as it is for somebody
 	// who said nothing else.
 	refuses declare.Set

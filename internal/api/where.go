@@ -25,17 +25,19 @@ const headerJurisdiction = "Accord-Jurisdiction"
 var jurisdiction = regexp.MustCompile(`^[A-Z]{2}(-[A-Z0-9]{1,3})?$`)
 
 // locate notes where a request is from, for the law: as it says itself, and of a
-// page or an app by its address, which is dropped here. Where both tell, both count.
+// page or an app by its address, which is dropped here. Where several tell, all count
+// for the request; what is recorded with a choice is where the address is.
 func (x *exchange) locate(r *http.Request) {
 	s := x.server
 	if s.Law == nil {
 		return
 	}
-	if said := r.Header.Get(headerJurisdiction); said != "" {
-		x.in = s.Law.In(law.Place(said))
-		if jurisdiction.MatchString(said) {
-			x.place = law.Place(said)
-		}
+	said := r.Header.Values(headerJurisdiction)
+	for _, place := range said {
+		x.in |= s.Law.In(law.Place(place))
+	}
+	if len(said) == 1 && jurisdiction.MatchString(said[0]) {
+		x.place = law.Place(said[0])
 	}
 	// A secret key speaks from the shop's own server, whose address says nothing of
 	// the person.
@@ -44,9 +46,7 @@ func (x *exchange) locate(r *http.Request) {
 	}
 	if place := s.Places.Place(s.address(r)); place != "" {
 		x.in |= s.Law.In(place)
-		if x.place == "" {
-			x.place = place
-		}
+		x.place, x.located = place, true // nobody chooses it by a word
 	}
 }
 

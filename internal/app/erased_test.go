@@ -80,7 +80,7 @@ func TestErasedIsNotImportedAgain(t *testing.T) {
 
 	addr, kill = startServer(t, c.data)
 	ask("PUT", "/v1/consent", choice(anna.Value, "given"), nil)
-	ask("POST", "/v1/track", track(anna.Value, "m-1", "P-2"), nil)
+	ask("POST", "/v1/track", track(anna.Value, "m-2", "P-2"), nil) // the same message would be one that came again
 	kill()
 	h := c.open()
 	defer c.close(h)

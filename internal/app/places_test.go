@@ -117,6 +117,8 @@ func TestLawByAddress(t *testing.T) {
 		{[]string{jurisdiction, "US-TX"}, "allowed"},
 		{[]string{jurisdiction, "US-TX", forwarded, "198.51.100.7"}, "law_needs_consent"}, // the stricter of both
 		{[]string{jurisdiction, "DE", forwarded, "192.0.2.7"}, "law_needs_consent"},
+		{[]string{jurisdiction, "US-TX", jurisdiction, "DE"}, "law_needs_consent"}, // whichever line comes first
+		{[]string{jurisdiction, "DE", jurisdiction, "US-TX"}, "law_needs_consent"},
 		{[]string{jurisdiction, "US-ZZ-nonsense", forwarded, "192.0.2.7"}, "law_needs_consent"},
 	} {
 		if got := reason(try.headers...); got != try.want {
@@ -124,7 +126,7 @@ func TestLawByAddress(t *testing.T) {
 		}
 	}
 	// A choice notes the place, and nobody notes the address.
-	do("PUT", "/v1/consent", `{"person":{"anonymous_id":"`+id+`"},"choices":{"newsletter":"given"}}`, "Accord-Visitor", token, forwarded, "198.51.100.7")
+	do("PUT", "/v1/consent", `{"person":{"anonymous_id":"`+id+`"},"choices":{"newsletter":"given"},"jurisdiction":"US-TX"}`, "Accord-Visitor", token, forwarded, "198.51.100.7", jurisdiction, "US-TX")
 	out := do("GET", "/v1/consent?anonymous_id="+id, "", "Accord-Visitor", token, forwarded, "192.0.2.7")
 	if text := fmt.Sprint(out["history"]); !strings.Contains(text, "jurisdiction:DE-BE") {
 		t.Errorf("the history is %s", text)

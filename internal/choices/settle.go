@@ -217,14 +217,19 @@ func (c *Choices) same(a, b []consent.Record) bool {
 }
 
 // facts are what the law asks of a person.
-type facts struct{ place, age string }
+type facts struct {
+	place, age string
+	said       int64 // when the place was
+}
 
 // forLaw returns the facts that records come to.
 func forLaw(rs []consent.Record) (f facts) {
 	for i := range rs {
 		f.age = cmp.Or(rs[i].Age, f.age)
 		for j := range rs[i].Choices {
-			f.place = cmp.Or(rs[i].Choices[j].Jurisdiction, f.place)
+			if c := &rs[i].Choices[j]; c.Places() && c.At.UnixMilli() >= f.said {
+				f.place, f.said = c.Jurisdiction, c.At.UnixMilli()
+			}
 		}
 	}
 	return f

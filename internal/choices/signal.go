@@ -111,10 +111,13 @@ func (m *marks) signal(p declare.PurposeIndex, c *consent.Choice) {
 		if c.Method == MethodSignal {
 			m.signalled = m.signalled.With(p)
 		}
-	case direct(c) && m.signalled.Has(p):
+	case direct(c) && m.signalled.Has(p) && (c.Proof != identity.ByServer.String() || c.Evidence != ""):
 		m.knowing = m.knowing.With(p)
 	}
 }
+
+// A shop's own word that the person said yes needs what shows it: a flag that is only
+// sent again each night is none.
 
 // direct reports whether a choice is the person's own word to this server.
 func direct(c *consent.Choice) bool {

@@ -153,3 +153,27 @@ func TestSignalUnrecorded(t *testing.T) {
 		t.Errorf("a silent one: %s, %d records", got, b.records(ada))
 	}
 }
+
+// What goes before a signal is the person's own word, or the shop's with what shows
+// it: a flag that a shop sends again is none.
+func TestKnowingNeedsTheirWord(t *testing.T) {
+	for _, try := range []struct {
+		proof, evidence string
+		want            bool
+	}{
+		{"visitor token", "", true}, {"shop token", "", true}, {"server key", "form 17", true},
+		{"server key", "", false}, {"import", "form 17", false},
+	} {
+		b := newBed(t)
+		ctx, ada := context.Background(), b.person("ada")
+		p, _ := b.d.Purpose("personalization")
+		_, err := b.Honour(ctx, ada, Signal{Refuses: declare.Set(0).With(p), Evidence: "Sec-GPC: 1", Proof: "shop token"}, nil)
+		check(t, err)
+		b.now = b.now.Add(time.Minute)
+		_, err = b.Record(ctx, ada, []consent.Choice{{Purpose: "personalization", State: consent.Given, At: b.now, Method: "crm", Proof: try.proof, Evidence: try.evidence}})
+		check(t, err)
+		if got := b.Knowing(ada).Has(p); got != try.want {
+			t.Errorf("%+v: %v", try, got)
+		}
+	}
+}

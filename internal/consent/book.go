@@ -160,14 +160,15 @@ func (b *Book) fold(presents []Present, r *Record) {
 }
 
 // note takes from a record what the law asks of a person. Where they are stands in
-// the newest choice that says so.
+// the newest choice that says so, by when it was made; what nobody proved moves them
+// nowhere, since it might be to a milder law.
 func (b *Book) note(s *status, r *Record) {
 	if r.Age != "" {
 		s.band = uint8(b.declaration.Children.Band(r.Age))
 	}
 	for i := range r.Choices {
-		if place := r.Choices[i].Jurisdiction; place != "" && b.code != nil {
-			s.in = b.code.In(law.Place(place))
+		if c := &r.Choices[i]; c.Places() && b.code != nil && c.At.UnixMilli() >= s.said {
+			s.in, s.said = b.code.In(law.Place(c.Jurisdiction)), c.At.UnixMilli()
 		}
 	}
 }

@@ -129,6 +129,10 @@ func (b By) Known() bool { return b == ByPerson || b == ByGuardian || b == ByAge
 // Unproven reports whether whoever chose did not prove to be the person.
 func (c *Choice) Unproven() bool { return c.Proof == identity.Unproven.String() }
 
+// Places reports whether a choice tells where the person is for the law: it names a
+// place, and was proven.
+func (c *Choice) Places() bool { return c.Jurisdiction != "" && !c.Unproven() }
+
 // ByVisitor reports whether whoever chose proved to be a visitor and no more; an
 // import says so behind its own word.
 func (c *Choice) ByVisitor() bool { return strings.HasSuffix(c.Proof, identity.ByVisitor.String()) }

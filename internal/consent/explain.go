@@ -202,7 +202,7 @@ func (e *explainer) places(where Where, who status) {
 	for i := range e.asked.Records {
 		r := &e.asked.Records[i]
 		for _, c := range r.Choices {
-			if c.Jurisdiction != "" && e.book.code.In(law.Place(c.Jurisdiction)) == who.in {
+			if c.Places() && e.book.code.In(law.Place(c.Jurisdiction)) == who.in {
 				e.add("place", Tells, fmt.Sprintf("record %d of %s", r.Sequence, day(r.Accepted)), "the person chose in %s: %s", c.Jurisdiction, e.regimes(who.in))
 				who.in = 0 // once
 			}

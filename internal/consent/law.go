@@ -30,6 +30,7 @@ var NoLaw *law.Code
 // status is what is noted of a person for the law.
 type status struct {
 	in   law.Regimes // of the place that the newest choice with one names
+	said int64       // when that was made, in Unix milliseconds
 	band uint8       // of age: see declare.Children.Band
 }
 

@@ -166,6 +166,31 @@ func TestLawNarrows(t *testing.T) {
 	}
 }
 
+// Nobody moves a person to a milder law: neither who proved nothing, nor old news.
+func TestPlaceOfAPerson(t *testing.T) {
+	c := newCourt(t)
+	c.give("sell", "XA", ByPerson)
+	for name, choice := range map[string]Choice{
+		"unproven": {Purpose: "ask", State: Refused, At: noon.Add(time.Hour), Jurisdiction: "XB", Proof: "unproven"},
+		"old":      {Purpose: "ask", State: Refused, At: noon.Add(-time.Hour), Jurisdiction: "XB", Proof: "server key"},
+	} {
+		c.say(Record{Choices: []Choice{choice}})
+		if r := c.ask("sell", "XB", noon.Add(2*time.Hour)); r != DeniedLaw {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+	c.say(Record{Choices: []Choice{{Purpose: "ask", State: Refused, At: noon.Add(time.Hour), Jurisdiction: "XB", Proof: "shop token"}}})
+	if r := c.ask("sell", "XB", noon.Add(2*time.Hour)); r != Allowed {
+		t.Errorf("the person moved: %v", r)
+	}
+	unknown := newCourt(t)
+	unknown.give("count", "", ByPerson)
+	unknown.say(Record{Choices: []Choice{{Purpose: "ask", State: Refused, At: noon, Jurisdiction: "XB", Proof: "unproven"}}})
+	if r := unknown.ask("mail", "", noon); r != DeniedLawConsent {
+		t.Errorf("of nowhere known: %v", r)
+	}
+}
+
 func TestLawOfAges(t *testing.T) {
 	for _, try := range []struct {
 		band string
@@ -239,7 +264,7 @@ func TestSignalDenies(t *testing.T) {
 func TestLawOfTheLinked(t *testing.T) {
 	c := newCourt(t)
 	c.give("ask", "XB", ByPerson)
-	c.say(Record{Token: bob, Choices: []Choice{{Purpose: "serve", State: Unset, Jurisdiction: "XA"}}, Age: "from_10"})
+	c.say(Record{Token: bob, Choices: []Choice{{Purpose: "serve", State: Unset, At: noon, Jurisdiction: "XA"}}, Age: "from_10"})
 	if r := c.ask("ask", "XB", noon); r != Allowed {
 		t.Fatalf("before: %v", r)
 	}
