@@ -217,6 +217,25 @@ func TestGiven(t *testing.T) {
 	if got := need(without.On(day(t, "2026-10-01")).Limit(price), c.In("CN")); got != Never {
 		t.Errorf("another fact than the one given: %v", got)
 	}
+	// Florida's law binds few, and its rule about who sells sensitive data binds all.
+	florida, now := uses(declare.Sale), day(t, "2026-11-25")
+	small, err := c.Given("no_large_platform_in_florida")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := need(small.On(now).Limit(florida), c.In("US-FL")); got != Nothing {
+		t.Errorf("a small shop in Florida: %v", got)
+	}
+	if got := need(small.On(now).Limit(uses(declare.SensitiveData)), c.In("US-FL")); got != Consent {
+		t.Errorf("a small shop in Florida that may sell sensitive data: %v", got)
+	}
+	small, err = c.Given("no_large_platform_in_florida", "sells_no_sensitive_data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := need(small.On(now).Limit(uses(declare.SensitiveData)), c.In("US-FL")); got != Nothing {
+		t.Errorf("a small shop in Florida that sells no sensitive data: %v", got)
+	}
 	if _, err := c.Given("no_foot"); err == nil {
 		t.Error("a fact that no rule asks for is taken")
 	}
