@@ -304,7 +304,7 @@ func TestOperator(t *testing.T) {
 	const rule = "  - {needs: never, uses: [sale], effective_from: 2020-01-01, source: S, dated: 2026-01-01, known: primary}\n"
 	c, err := Load(fstest.MapFS{
 		"us-ca.yaml":   {Data: []byte(head + rule)},
-		"ch.yaml":      {Data: []byte("regime: ch\nname: Switzerland\nplaces: [CH]\nrules: []\n")},
+		"ch.yaml":      {Data: []byte("regime: ch\nname: Switzerland\nplaces: [CH]\nrules:\n" + aRule)},
 		"README.txt":   {Data: []byte("notes")},
 		"old/eu.yaml":  {Data: []byte("not read")},
 		"us-ca.yaml.1": {Data: []byte("not read")},
