@@ -25,6 +25,7 @@ func TestLost(t *testing.T) {
 		{"barred in place of a guardian's consent", "guardian_below: 13", "barred_below: 18", ""},
 		{"a longer deadline", "deadline: access\n    within: 45 days", "deadline: access\n    within: 60 days", "a request for access is answered: within 45 days, with reasons 45 days more"},
 		{"a longer extension", "deadline: access\n    within: 45 days\n    extension: 45 days", "deadline: access\n    within: 45 days\n    extension: 2 months", "a request for access is answered: within 45 days, with reasons 45 days more"},
+		{"a later regular end", "deadline: access\n    within: 45 days\n    extension: 45 days", "deadline: access\n    within: 60 days\n    extension: 30 days", "a request for access is answered: within 45 days, with reasons 45 days more"},
 		{"a shorter deadline", "deadline: access\n    within: 45 days", "deadline: access\n    within: 1 month", ""},
 		{"no signal", "- signal: gpc", "- owed: factors", "targeted_advertising, sale: the signal gpc is a valid objection"},
 		{"what ended", "effective_from: 2026-10-01", "effective_from: 2026-10-01\n    until: 2026-11-25", "personal_price: never (unless stated: no_food)"},
@@ -75,6 +76,7 @@ func TestLostKinds(t *testing.T) {
 	for _, c := range []struct{ regime, old, new, want string }{
 		{"in", "retention: 3 years", "retention: 4 years", "any use: data is kept for at most 3 years (unless stated: fewer_than_20_million_users_in_india)"},
 		{"in", "retention: 3 years", "retention: 2 years", ""},
+		{"ca-qc", "- needs: nothing", "- owed: factors", ""},
 		{"ru", "- localisation: RU", "- localisation: BY", "data must be kept in the country RU"},
 		{"us-ny", "show: algorithmic_price", "show: price", `personal_price: show algorithmic_price: en "THIS PRICE WAS SET BY AN ALGORITHM USING YOUR PERSONAL DATA."`},
 		{"cn", "owed: general_option", "owed: factors", "personalization, direct_marketing, targeted_advertising: a way without personal data must be offered"},
