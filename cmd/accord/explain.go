@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
+	"regexp"
+	"strings"
 	"time"
 
 	"accord/internal/app"
@@ -13,11 +16,27 @@ type explainCommand struct {
 	person
 	Purpose string `help:"The purpose." default:"personalization"`
 	At      string `help:"The time that is asked about, such as 2026-11-25 or 2026-11-25T10:00:00Z; default: now." placeholder:"TIME"`
-	In      string `help:"Where the request is from, ISO 3166: DE, US-CA. Where nobody says, the strictest law counts." placeholder:"PLACE"`
+	In      origin `help:"Where the request is from, ISO 3166: DE, US-CA. Where nobody says, the strictest law counts." placeholder:"PLACE"`
 	GPC     bool   `name:"gpc" help:"The browser sends Global Privacy Control with the request."`
 	TCF     string `name:"tcf" help:"A TC string that comes with it." placeholder:"STRING"`
 	GPP     string `name:"gpp" help:"A GPP string that comes with it." placeholder:"STRING"`
 	JSON    bool   `help:"Print JSON."`
+}
+
+// origin is a place in the form of ISO 3166, such as DE or US-CA, "" where none is
+// given.
+type origin string
+
+var originForm = regexp.MustCompile(`^[A-Z]{2}(-[A-Z0-9]{1,3})?$`)
+
+// UnmarshalText reads a place; small letters are raised.
+func (o *origin) UnmarshalText(text []byte) error {
+	place := strings.ToUpper(string(text))
+	if !originForm.MatchString(place) {
+		return fmt.Errorf("%q is no place: write a country as ISO 3166 spells it, such as DE, or a part of one, such as US-CA", text)
+	}
+	*o = origin(place)
+	return nil
 }
 
 // Help shows examples.
@@ -49,7 +68,7 @@ func (c explainCommand) Run(s *session) error {
 		query += "&" + url.Values{"at": {at.Format(time.RFC3339)}}.Encode()
 	}
 	if c.In != "" {
-		query += "&" + url.Values{"jurisdiction": {c.In}}.Encode()
+		query += "&" + url.Values{"jurisdiction": {string(c.In)}}.Encode()
 	}
 	for name, value := range map[string]string{"gpc": map[bool]string{true: "true"}[c.GPC], "tcf": c.TCF, "gpp": c.GPP} {
 		if value != "" {

@@ -15,16 +15,30 @@ type lawCommand struct {
 
 // ownLaw is where an operator's own rule files are.
 type ownLaw struct {
-	Law string `help:"Directory of your own rule files, such as law in the data directory; each takes the place of ours of the same regime." env:"ACCORD_LAW" type:"existingdir"`
+	Data string `help:"The data directory whose law counts, as the server reads it; default: accord-data if it is there." env:"ACCORD_DATA" type:"existingdir"`
+	Law  string `help:"Directory of your own rule files, in the place of law in the data directory; each takes the place of ours of the same regime." env:"ACCORD_LAW" type:"existingdir"`
+}
+
+// dir returns the directory of the operator's own rules, "" for none.
+func (o ownLaw) dir() string {
+	switch {
+	case o.Law != "":
+		return o.Law
+	case o.Data != "":
+		return app.OwnLaw(o.Data)
+	}
+	return app.OwnLaw("accord-data")
 }
 
 type lawList struct{ ownLaw }
 
 // Help shows an example.
-func (lawList) Help() string { return "Example:\n  accord law list --law shop/law" }
+func (lawList) Help() string { return "Example:\n  accord law list --data shop" }
 
 // Run lists.
-func (c lawList) Run(s *session) error { return app.LawList(c.Law, s.out) }
+func (c lawList) Run(s *session) error { return app.LawList(c.dir(), s.out) }
+
+func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }
 
 type lawShow struct {
 	ownLaw
@@ -44,14 +58,14 @@ Examples:
 
 // Run shows.
 func (c lawShow) Run(s *session) error {
-	on := time.Now().UTC().Truncate(24 * time.Hour)
+	on := today()
 	if c.On != "" {
 		var err error
 		if on, err = time.Parse(time.DateOnly, c.On); err != nil {
 			return &app.UsageError{Text: "--on takes a day such as 2027-01-01"}
 		}
 	}
-	return app.LawShow(c.Law, c.Regime, on, s.out)
+	return app.LawShow(c.dir(), c.Regime, on, s.out)
 }
 
 type lawCheck struct {
@@ -59,10 +73,16 @@ type lawCheck struct {
 }
 
 // Help shows an example.
-func (lawCheck) Help() string { return "Example:\n  accord law check shop/law" }
+func (lawCheck) Help() string {
+	return `What our rules of a regime narrow today and yours in their place do not is told as "narrows less
+than ours". That is no fault: you may know better.
+
+Example:
+  accord law check shop/law`
+}
 
 // Run checks.
-func (c lawCheck) Run(s *session) error { return app.LawCheck(c.Dir, s.out) }
+func (c lawCheck) Run(s *session) error { return app.LawCheck(c.Dir, today(), s.out) }
 
 type lawCopy struct {
 	Regime string `arg:"" help:"The regime, such as us-ca."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -10,14 +11,31 @@ import (
 
 type serveCommand struct {
 	place
-	Listen  string         `help:"Address to serve on." default:"127.0.0.1:8080" env:"ACCORD_LISTEN"`
-	TLSCert string         `name:"tls-cert" help:"Certificate file (PEM); with --tls-key." type:"path"`
-	TLSKey  string         `name:"tls-key" help:"Key file (PEM)." type:"path"`
-	Learn   time.Duration  `help:"How often a new model is learnt." default:"10m"`
-	Trust   bool           `name:"trust-clock" help:"The machine's clock is right although it lies behind the time that was reached: personal answers go on."`
-	Places  string         `help:"Database of where network addresses are, in MaxMind's format (.mmdb), for the law of the place; default: none, and the strictest law counts where nobody says where they are." type:"path" placeholder:"FILE" env:"ACCORD_PLACES"`
-	Proxies []netip.Prefix `help:"Networks of your own proxies, such as 10.0.0.0/8, whose X-Forwarded-For is believed." placeholder:"CIDR" env:"ACCORD_PROXIES"`
-	Profile string         `help:"Loopback address for Go's profiler, such as 127.0.0.1:6060; default: none." placeholder:"ADDR"`
+	Listen  string        `help:"Address to serve on." default:"127.0.0.1:8080" env:"ACCORD_LISTEN"`
+	TLSCert string        `name:"tls-cert" help:"Certificate file (PEM); with --tls-key." type:"path"`
+	TLSKey  string        `name:"tls-key" help:"Key file (PEM)." type:"path"`
+	Learn   time.Duration `help:"How often a new model is learnt." default:"10m"`
+	Trust   bool          `name:"trust-clock" help:"The machine's clock is right although it lies behind the time that was reached: personal answers go on."`
+	Places  string        `help:"Database of where network addresses are, in MaxMind's format (.mmdb), for the law of the place; default: none, and the strictest law counts where nobody says where they are." type:"path" placeholder:"FILE" env:"ACCORD_PLACES"`
+	Proxies []network     `help:"Networks of your own proxies, such as 10.0.0.0/8, or single addresses, whose X-Forwarded-For is believed." placeholder:"CIDR" env:"ACCORD_PROXIES"`
+	Profile string        `help:"Loopback address for Go's profiler, such as 127.0.0.1:6060; default: none." placeholder:"ADDR"`
+}
+
+// network is a network of addresses; a single address is the network of itself.
+type network netip.Prefix
+
+// UnmarshalText reads 10.0.0.0/8, or 10.0.0.1 for 10.0.0.1/32.
+func (n *network) UnmarshalText(text []byte) error {
+	prefix, err := netip.ParsePrefix(string(text))
+	if address, bare := netip.ParseAddr(string(text)); bare == nil && address.Zone() == "" {
+		address = address.Unmap() // as the server compares them
+		prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	if err != nil {
+		return fmt.Errorf("%q is no network: write 10.0.0.0/8, or 10.0.0.1 for a single address", text)
+	}
+	*n = network(prefix)
+	return nil
 }
 
 // Help shows examples.
@@ -41,7 +59,10 @@ func (c serveCommand) Run(s *session) error {
 	return app.Serve(s.ctx, app.ServeOptions{
 		Config: func() app.Config {
 			o := c.config(s, "")
-			o.Learn, o.TrustClock, o.Places, o.Proxies = c.Learn, c.Trust, c.Places, c.Proxies
+			o.Learn, o.TrustClock, o.Places = c.Learn, c.Trust, c.Places
+			for _, n := range c.Proxies {
+				o.Proxies = append(o.Proxies, netip.Prefix(n))
+			}
 			return o
 		}(),
 		Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, Profile: c.Profile,

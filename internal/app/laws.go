@@ -1,15 +1,19 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"accord/internal/declare"
 	"accord/internal/law"
@@ -31,11 +35,7 @@ func lawOf(dir string) (*law.Code, error) {
 // law reads the rules that count for a data directory and what its declaration states:
 // what stands in its law/ is the operator's own.
 func (d *Directory) law(of *declare.Declaration) (*law.Code, error) {
-	own := d.file("law")
-	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
-		own = ""
-	}
-	code, err := lawOf(own)
+	code, err := lawOf(OwnLaw(d.Path))
 	if err != nil {
 		return nil, err
 	}
@@ -45,26 +45,66 @@ func (d *Directory) law(of *declare.Declaration) (*law.Code, error) {
 	return code, nil
 }
 
+// OwnLaw returns where the operator's own rules of a data directory are, "" where it has
+// none.
+func OwnLaw(data string) string {
+	own := filepath.Join(data, "law")
+	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return own
+}
+
+// reportLaw writes which law counts in this house: one line, a warning where rules of
+// the operator's own narrow less than ours.
+func (h *House) reportLaw() {
+	level := slog.LevelInfo
+	var own, less []string
+	for _, r := range h.law.Regimes() {
+		if r.Own() {
+			own = append(own, r.ID)
+		}
+		if len(h.law.Lost(r.ID, h.clock.Now())) > 0 {
+			less, level = append(less, r.ID), slog.LevelWarn
+		}
+	}
+	rules := h.law.Rules(h.law.All())
+	h.logger.Log(context.Background(), level, "the rules of law; `accord law list` and `accord law check` tell more", "rules", len(rules), "unchecked", knownAs(rules, law.Unchecked), "own", strings.Join(own, " "), "narrows_less_than_ours", strings.Join(less, " "))
+}
+
+// observeLaw registers how well the rules of law are known.
+func (h *House) observeLaw(r *prometheus.Registry) {
+	rules := h.law.Rules(h.law.All())
+	for _, known := range []law.Known{law.Primary, law.Secondary, law.Unchecked} {
+		n := float64(knownAs(rules, known))
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "accord", Name: "law_rules", ConstLabels: prometheus.Labels{"known": known.String()},
+			Help: "Rules of law, of every date, by how well they are known.",
+		}, func() float64 { return n }))
+	}
+}
+
 // LawList writes a line for each regime: how many rules it has, how many of them
-// nobody checked, and where it counts.
+// nobody checked, where it counts, and its file: rules/ is what comes with Accord.
 func LawList(dir string, out io.Writer) error {
 	c, err := lawOf(dir)
 	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "regime\trules\tunchecked\tplaces\tname")
+	fmt.Fprintln(table, "regime\trules\tunchecked\tplaces\tname\tfile")
 	for _, r := range c.Regimes() {
 		in, _ := c.Regime(r.ID)
 		rules := c.Rules(in)
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.ID, len(rules), unchecked(rules), somePlaces(r.Places), r.Name)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\n", r.ID, len(rules), knownAs(rules, law.Unchecked), somePlaces(r.Places), r.Name, r.File)
 	}
 	return table.Flush()
 }
 
-func unchecked(rules []law.Rule) (n int) {
+// knownAs counts the rules that are known so well.
+func knownAs(rules []law.Rule, known law.Known) (n int) {
 	for i := range rules {
-		if rules[i].Known == law.Unchecked {
+		if rules[i].Known == known {
 			n++
 		}
 	}
@@ -147,8 +187,9 @@ func showRule(b *strings.Builder, r *law.Rule, on time.Time) {
 
 // LawCheck reads an operator's directory with all that belongs to it and says what it
 // holds; what is wrong in it is the error. Without a directory it checks the rules
-// that come with Accord.
-func LawCheck(dir string, out io.Writer) error {
+// that come with Accord. What our rules narrow on a day and the operator's in their
+// place do not is told, and no error: the operator may know better.
+func LawCheck(dir string, on time.Time, out io.Writer) error {
 	c, err := lawOf(dir)
 	if err != nil {
 		return err
@@ -156,7 +197,7 @@ func LawCheck(dir string, out io.Writer) error {
 	own := 0
 	for _, r := range c.Regimes() {
 		_, ours := law.Source(r.ID)
-		if dir != "" && ours && r.File == law.EmbeddedFile(r.ID) {
+		if dir != "" && !r.Own() {
 			continue
 		}
 		own++
@@ -169,7 +210,10 @@ func LawCheck(dir string, out io.Writer) error {
 		case dir != "":
 			says = ", a regime that Accord brings no rules of"
 		}
-		fmt.Fprintf(out, "%s: %d rules, %d unchecked%s\n", r.File, len(rules), unchecked(rules), says)
+		fmt.Fprintf(out, "%s: %d rules, %d unchecked%s\n", r.File, len(rules), knownAs(rules, law.Unchecked), says)
+		for _, lost := range c.Lost(r.ID, on) {
+			fmt.Fprintf(out, "  narrows less than ours: %s (%s:%d)\n", lost.Says(), lost.File, lost.Line)
+		}
 	}
 	if own == 0 {
 		return fmt.Errorf("%s holds no rule files: `accord law copy REGIME %s` writes one to begin with", dir, dir)

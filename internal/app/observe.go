@@ -38,6 +38,7 @@ func (h *House) observe(r *prometheus.Registry) {
 	gauge("model_people", "People whom the newest model was learnt from.", func() float64 { return float64(h.learner.people.Load()) })
 	gauge("model_learnt_timestamp_seconds", "When the last learning began that succeeded.", h.learner.learnt)
 	gauge("people_with_choices", "People who have made a choice.", func() float64 { return float64(h.book.Count()) })
+	h.observeLaw(r)
 	r.MustRegister(&byReason{house: h})
 }
 

@@ -63,6 +63,7 @@ func Serve(ctx context.Context, o ServeOptions, talk io.Writer) (err error) {
 	for _, f := range lint(h.declaration, h.notices) {
 		h.logger.Warn("a text of the notice is harder to read than the declaration says; `accord notice lint` lists all", "purpose", f.Purpose, "language", f.Language, "grade", fmt.Sprintf("%.1f", f.Grade), "sentence", f.Sentence)
 	}
+	h.reportLaw()
 	h.learner.run()
 	endProfiler, err := serveProfiler(o.Profile)
 	if err != nil {

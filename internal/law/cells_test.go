@@ -151,6 +151,20 @@ func cells() []cell {
 		// Prices of states
 		{"New York, price", "US-NY", shows(declare.PersonalPrice), "2025-11-10", "", "algorithmic_price", "algorithmic_price"},
 		{"Maryland, food prices", "US-MD", needs(declare.PersonalPrice), "2026-10-01", "nothing", "never", "never"},
+		// States whose law is about some businesses or some data
+		{"Florida, opt-out", "US-FL", needs(declare.Sale), "2024-07-01", "nothing", "objection", "objection"},
+		{"Florida, sensitive data", "US-FL", needs(declare.SensitiveData), "2024-07-01", "nothing", "consent", "consent"},
+		{"Florida, child", "US-FL", ages(declare.Sale), "2024-07-01", "own 0 guardian 0 barred 0", "own 18 guardian 13 barred 0", "own 18 guardian 13 barred 0"},
+		{"Florida, rights", "US-FL", within(Access, Correction, Erasure, OptOut), "2024-07-01", "none", "1080 to 1440", "1080 to 1440"},
+		{"Florida, breach", "US-FL", within(BreachPerson, BreachAuthority), "2014-07-01", "none", "720", "720"},
+		{"Nevada, sale", "US-NV", needs(declare.Sale), "2019-10-01", "nothing", "objection", "objection"},
+		{"Nevada, opt-out", "US-NV", within(OptOut), "2019-10-01", "none", "1440 to 2160", "1440 to 2160"},
+		{"Nevada, health", "US-NV", needs(declare.SensitiveData), "2024-03-31", "nothing", "consent", "consent"},
+		{"Nevada, access and erasure", "US-NV", within(Access, Erasure), "2024-03-31", "none", us + " / 720", us + " / 720"},
+		{"Washington, health", "US-WA", needs(declare.SensitiveData), "2024-03-31", "nothing", "consent", "consent"},
+		{"Washington, access and erasure", "US-WA", within(Access, Erasure), "2024-03-31", "none", us, us},
+		{"Washington, breach", "US-WA", within(BreachPerson, BreachAuthority), "2020-03-01", "none", "720", "720"},
+		{"Utah, correction", "US-UT", within(Correction), "2026-07-01", "none", us, us},
 	}
 	// The states whose law binds to GPC, and since when it is in force at all.
 	for _, s := range []struct{ place, law, signal, before, child string }{

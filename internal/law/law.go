@@ -58,6 +58,9 @@ type Regime struct {
 	placeLines []int
 }
 
+// Own reports whether the regime's rules are an operator's and not ours.
+func (r *Regime) Own() bool { return r.File != EmbeddedFile(r.ID) }
+
 // Code is all rules of all regimes, of every date. It does not change.
 type Code struct {
 	regimes []*Regime // sorted by ID; bit i of Regimes is regimes[i]

@@ -217,6 +217,25 @@ func TestGiven(t *testing.T) {
 	if got := need(without.On(day(t, "2026-10-01")).Limit(price), c.In("CN")); got != Never {
 		t.Errorf("another fact than the one given: %v", got)
 	}
+	// Florida's law binds few, and its rule about who sells sensitive data binds all.
+	florida, now := uses(declare.Sale), day(t, "2026-11-25")
+	small, err := c.Given("no_large_platform_in_florida")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := need(small.On(now).Limit(florida), c.In("US-FL")); got != Nothing {
+		t.Errorf("a small shop in Florida: %v", got)
+	}
+	if got := need(small.On(now).Limit(uses(declare.SensitiveData)), c.In("US-FL")); got != Consent {
+		t.Errorf("a small shop in Florida that may sell sensitive data: %v", got)
+	}
+	small, err = c.Given("no_large_platform_in_florida", "sells_no_sensitive_data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := need(small.On(now).Limit(uses(declare.SensitiveData)), c.In("US-FL")); got != Nothing {
+		t.Errorf("a small shop in Florida that sells no sensitive data: %v", got)
+	}
 	if _, err := c.Given("no_foot"); err == nil {
 		t.Error("a fact that no rule asks for is taken")
 	}
@@ -285,7 +304,7 @@ func TestOperator(t *testing.T) {
 	const rule = "  - {needs: never, uses: [sale], effective_from: 2020-01-01, source: S, dated: 2026-01-01, known: primary}\n"
 	c, err := Load(fstest.MapFS{
 		"us-ca.yaml":   {Data: []byte(head + rule)},
-		"ch.yaml":      {Data: []byte("regime: ch\nname: Switzerland\nplaces: [CH]\nrules: []\n")},
+		"ch.yaml":      {Data: []byte("regime: ch\nname: Switzerland\nplaces: [CH]\nrules:\n" + aRule)},
 		"README.txt":   {Data: []byte("notes")},
 		"old/eu.yaml":  {Data: []byte("not read")},
 		"us-ca.yaml.1": {Data: []byte("not read")},

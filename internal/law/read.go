@@ -103,6 +103,10 @@ func (s *source) rules(root, n *yaml.Node, r *Regime) {
 		s.Fault(n, "rules must be a list: each rule begins with a hyphen")
 		return
 	}
+	if len(n.Content) == 0 {
+		s.Fault(n, "rules is empty, so that nothing would be narrowed where this law governs: write its rules (`accord law copy` writes ours to begin with), or take the file away")
+		return
+	}
 	for i, c := range n.Content {
 		if i == MaxRules {
 			s.Fault(c, "there are more than %d rules: nobody can oversee as many", MaxRules)

@@ -93,6 +93,7 @@ func TestFaults(t *testing.T) {
 		{"no places", "places: [XX]\n", "", 1, "has no places"},
 		{"an empty list of places", "[XX]", "[]", 3, "is empty"},
 		{"no YAML", "rules:", "rules: [", 5, "not the YAML"},
+		{"no rules in the list", small[strings.Index(small, "rules:"):], "rules: []\n", 4, "write its rules"},
 		{"no list", "  - needs: consent\n    uses: [sale]", "  needs: consent\n  uses: [sale]\n  x:", 5, "must be a list"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -199,9 +200,12 @@ func TestContradictions(t *testing.T) {
 	}
 }
 
+// aRule is a rule of the list of a file.
+const aRule = "  - {needs: objection, uses: [sale], effective_from: 2020-01-01, source: S, dated: 2026-01-01, known: primary}\n"
+
 func TestDirectories(t *testing.T) {
 	file := func(regime, places string) *fstest.MapFile {
-		return &fstest.MapFile{Data: []byte("regime: " + regime + "\nname: A law\nplaces: " + places + "\nrules: []\n")}
+		return &fstest.MapFile{Data: []byte("regime: " + regime + "\nname: A law\nplaces: " + places + "\nrules:\n" + aRule)}
 	}
 	for name, c := range map[string]struct {
 		dir  fstest.MapFS

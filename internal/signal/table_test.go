@@ -152,7 +152,7 @@ func publisher(consents ...int) func(*tcf.String) {
 var (
 	everyPurpose = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
 	refusedAll   = ads | content | measure | training
-	us           = []string{"us-al", "us-ca", "us-co", "us-ct", "us-de", "us-ia", "us-in", "us-ky", "us-la", "us-md", "us-mn", "us-mt", "us-ne", "us-nh", "us-nj", "us-ny", "us-ok", "us-or", "us-ri", "us-tn", "us-tx", "us-ut", "us-va", "us-vt"}
+	us           = []string{"us-al", "us-ca", "us-co", "us-ct", "us-de", "us-fl", "us-ia", "us-in", "us-ky", "us-la", "us-md", "us-mn", "us-mt", "us-ne", "us-nh", "us-nj", "us-nv", "us-ny", "us-ok", "us-or", "us-ri", "us-tn", "us-tx", "us-ut", "us-va", "us-vt", "us-wa"}
 )
 
 var samples = []sample{
