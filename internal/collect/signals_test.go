@@ -349,3 +349,16 @@ func TestGPCInGPP(t *testing.T) {
 
 // gpcOnly is a GPP string of California that says Global Privacy Control and no more.
 const gpcOnly = "DBABBg~BAAAAABA.YA"
+
+// What a context that is not taken leaves in doubt is not kept either.
+func TestDoubtInASecondContext(t *testing.T) {
+	b := newBed(t)
+	b.user("ada")
+	const view = `"properties":{"secs":3}`
+	for i, second := range []string{`{}`, `{"consent":{"google":{"analytics_storage":"denied"}}}`} {
+		r := b.send("batch", `{"context":{},"context":`+second+`,"batch":[`+ev(viewed, ada, id(strings.Repeat("x", i+1)), view)+`]}`)
+		if r.Kept != 1-i {
+			t.Errorf("%s: %+v", second, r)
+		}
+	}
+}
