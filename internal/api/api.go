@@ -170,8 +170,10 @@ type server struct {
 	chooses *buckets
 	reads   *buckets // of what a person chose: each reads all of it from the log
 	bodies  *semaphore.Weighted
-	// postbacks bounds how many are verified.
-	postbacks bucket
+	// postbacks bounds how many are kept, junk how many of those that are not are heard
+	// on one connection, and verifying how many are verified at once.
+	postbacks, junk bucket
+	verifying       chan struct{}
 	// complaints bounds how many faults are logged as errors.
 	complaints bucket
 	openapi    []byte
@@ -179,7 +181,8 @@ type server struct {
 
 // New returns the API's handler. It fails when a required part of c is missing.
 func New(c Config) (http.Handler, error) {
-	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}, complaints: bucket{rate: 10, burst: 50}, postbacks: bucket{rate: postbackRate, burst: postbackBurst}}
+	s := &server{Config: c, mux: http.NewServeMux(), needs: map[string]access{}, complaints: bucket{rate: 10, burst: 50}, postbacks: bucket{rate: postbackRate, burst: postbackBurst},
+		junk: bucket{rate: junkRate, burst: junkBurst}, verifying: make(chan struct{}, verifiedAtOnce)}
 	if err := s.complete(); err != nil {
 		return nil, err
 	}

@@ -13,9 +13,10 @@ import (
 
 // Attribution counts postbacks of Apple's AdAttributionKit. *attribution.Receiver does.
 type Attribution interface {
-	// Take verifies a postback and counts it, durably; first is false for one that came
-	// before.
-	Take(body []byte) (first bool, err error)
+	// Verify reads a postback and tells whether it was counted before; it writes nothing.
+	Verify(body []byte) (p attribution.Postback, seen bool, err error)
+	// Take counts one, durably; first is false for one that came before.
+	Take(p attribution.Postback) (first bool, err error)
 	Counts() []attribution.Count
 }
 
@@ -23,11 +24,18 @@ type Attribution interface {
 // AttributionCopyEndpoint of the app.
 const pathPostback = "/.well-known/appattribution/report-attribution"
 
-// How many postbacks are verified a second, and at once. They come from devices all
-// over the world, of which nothing is known, so the bound is on all together.
+// How many postbacks are kept a second, and at once: each waits for the disk. They come
+// from devices all over the world, of which nothing is known, so the bound is on all
+// together. What Apple did not sign, and what was counted before, takes nothing of it, so
+// that nobody can use it up; what that costs is bounded by the size, by how many are
+// verified at once, in the order in which they came, and by a bound of its own beyond
+// which the connection is closed.
 const (
-	postbackRate  = 50
-	postbackBurst = 500
+	postbackRate   = 50
+	postbackBurst  = 500
+	verifiedAtOnce = 1
+	junkRate       = 50
+	junkBurst      = 500
 )
 
 type attributionOutput struct {
@@ -84,27 +92,55 @@ func (s *server) postback(x *exchange, r *http.Request) error {
 	if s.Attribution == nil {
 		return noPostbacks
 	}
-	if !s.postbacks.take(1, s.Now()) {
-		s.metrics.limited.Inc()
-		return problem(http.StatusInternalServerError, codeTooMany, "Too many postbacks come at once. The device sends it again.").later(60)
-	}
 	b, err := x.body(r, attribution.MaxBody)
 	if err != nil {
 		return err
 	}
 	defer b.release()
-	first, err := s.Attribution.Take(b.bytes)
-	result := "counted"
-	switch {
-	case err == nil && !first:
-		result = "again"
-	case errors.Is(err, attribution.ErrBad):
-		result, err = "bad", problem(http.StatusBadRequest, codeSignature, "This is not counted: "+err.Error()+".")
-	case errors.Is(err, attribution.ErrOtherApp):
-		result, err = "other_app", problem(http.StatusNotFound, codeNotFound, "Postbacks about this app are not counted here: attribution.yaml does not list it.")
-	case err != nil:
-		result, err = "failed", problem(http.StatusInternalServerError, codeUnavailable, "The postback could not be kept. The device sends it again.").because(err)
+	result, err := s.takePostback(r, b.bytes)
+	if result != "counted" && result != "failed" && result != "" && !s.junk.take(1, s.Now()) {
+		x.Header().Set("Connection", "close")
 	}
-	s.metrics.postbacks.WithLabelValues(result).Inc()
+	if result != "" {
+		s.metrics.postbacks.WithLabelValues(result).Inc()
+	}
 	return err
+}
+
+// takePostback verifies a postback and keeps it if it is new, and returns what became of
+// it, "" where it is put off.
+func (s *server) takePostback(r *http.Request, body []byte) (result string, err error) {
+	ctx, cancel := s.within(r)
+	defer cancel()
+	select {
+	case s.verifying <- struct{}{}:
+	case <-ctx.Done():
+		return "", s.postbackLater()
+	}
+	p, seen, err := s.Attribution.Verify(body)
+	<-s.verifying
+	switch {
+	case errors.Is(err, attribution.ErrOtherApp):
+		return "other_app", problem(http.StatusNotFound, codeNotFound, "Postbacks about this app are not counted here: attribution.yaml does not list it.")
+	case err != nil:
+		return "bad", problem(http.StatusBadRequest, codeSignature, "This is not counted: "+err.Error()+".")
+	case seen:
+		return "again", nil
+	case !s.postbacks.take(1, s.Now()):
+		return "", s.postbackLater()
+	}
+	first, err := s.Attribution.Take(p)
+	switch {
+	case err != nil:
+		return "failed", problem(http.StatusInternalServerError, codeUnavailable, "The postback could not be kept. The device sends it again.").because(err)
+	case !first:
+		return "again", nil
+	}
+	return "counted", nil
+}
+
+// postbackLater puts a postback off, with the status that makes the device send it again.
+func (s *server) postbackLater() error {
+	s.metrics.limited.Inc()
+	return problem(http.StatusInternalServerError, codeTooMany, "Too many postbacks come at once. The device sends it again.").later(60)
 }

@@ -128,6 +128,7 @@ func (s *server) subject(ctx context.Context, x *exchange, who identity.Identifi
 	var err error
 	if subject.Token, subject.Known, err = s.find(who); err == nil && subject.Known {
 		subject.Where = x.whereOf(ctx, subject.Token, subject.Proof)
+		subject.Signalled = s.Choices.Honoured(subject.Token)
 	}
 	return subject, err
 }

@@ -73,7 +73,7 @@ func (s *server) hear(in *explainInput, asked *consent.Asked) {
 	for _, place := range asked.Places {
 		where |= s.Law.In(place)
 	}
-	sent := signal.Signals{GPC: in.GPC}
+	sent := signal.Signals{GPC: in.GPC, At: asked.At}
 	if in.TCF != "" {
 		sent.ReadTCF(in.TCF)
 	}

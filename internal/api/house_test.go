@@ -258,6 +258,7 @@ type answer struct {
 	header http.Header
 	body   string
 	json   map[string]any
+	closed bool // the server closes the connection
 }
 
 func (h *house) do(method, path, body string, options ...option) *answer {
@@ -277,7 +278,7 @@ func (h *house) send(method, path string, body io.Reader, options ...option) *an
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	must(h.t, err)
-	a := &answer{t: h.t, what: method + " " + path, code: res.StatusCode, header: res.Header, body: string(b)}
+	a := &answer{t: h.t, what: method + " " + path, code: res.StatusCode, header: res.Header, body: string(b), closed: res.Close}
 	json.Unmarshal(b, &a.json) //nolint:errcheck // not every answer is JSON
 	return a
 }

@@ -70,6 +70,9 @@ type Choices interface {
 	// Knowing returns the purposes that a person gave directly, under any of their
 	// tokens, after a signal of their browser had refused them.
 	Knowing(t identity.Token) declare.Set
+	// Honoured returns the purposes that a signal refused for a person, and about which
+	// they said nothing since.
+	Honoured(t identity.Token) declare.Set
 	// History returns all that a person chose, the oldest first.
 	History(ctx context.Context, t identity.Token) ([]consent.Record, error)
 	// Erase destroys what is kept about a person and lets nobody find them. It returns

@@ -152,7 +152,7 @@ func (s *server) tell(ctx context.Context, x *exchange, id identity.Identifier, 
 	if err != nil {
 		return false, err
 	}
-	r, err := s.Collector.Collect(ctx, collect.Request{Source: x.key.Source, Speaker: x.speaker, Where: x.where(""), Honour: s.honouring(x), Kind: "identify", Body: body})
+	r, err := s.Collector.Collect(ctx, collect.Request{Source: x.key.Source, Speaker: x.speaker, Where: x.where(""), Place: x.place, Honour: s.honouring(x), Kind: "identify", Body: body})
 	if err != nil {
 		return false, s.unrecorded(err)
 	}

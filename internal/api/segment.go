@@ -83,7 +83,7 @@ func (s *server) collectOne(x *exchange, r *http.Request, kind string, limit int
 	defer cancel()
 	begun, denies := time.Now(), false
 	_, err = s.Collector.Collect(ctx, collect.Request{
-		Source: x.key.Source, Speaker: x.speaker, Where: x.where(""), Kind: kind, Received: received, Body: b.bytes,
+		Source: x.key.Source, Speaker: x.speaker, Where: x.where(""), Place: x.place, Kind: kind, Received: received, Body: b.bytes,
 		MayDeny:   func(people int) bool { denies = true; return s.mayDeny(x, people) },
 		MayChoose: func(t identity.Token, p identity.Proof) bool { return s.mayChoose(x, t, p) },
 		Honour:    s.honouring(x),

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -8,6 +9,7 @@ import (
 
 	"accord/internal/auth"
 	"accord/internal/choices"
+	"accord/internal/collect"
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/identity"
@@ -49,15 +51,15 @@ func (s *server) signalled() declare.Set {
 func (x *exchange) whereOf(ctx context.Context, t identity.Token, proof identity.Proof) consent.Where {
 	w := x.where("")
 	if w.Deny != 0 {
-		w.Deny = x.server.honour(ctx, x, t, proof)
+		w.Deny = x.server.honour(ctx, x, t, proof, x.signal(proof))
 	}
 	return w
 }
 
-// honour returns what the request's signal refuses for a person who proved to be one,
-// and records it where that is new.
-func (s *server) honour(ctx context.Context, x *exchange, t identity.Token, proof identity.Proof) declare.Set {
-	denied, err := s.Choices.Honour(ctx, t, x.signal(proof), func() bool { return s.mayChoose(x, t, proof) })
+// honour returns what a signal refuses for a person who proved to be one, and records it
+// where that is new.
+func (s *server) honour(ctx context.Context, x *exchange, t identity.Token, proof identity.Proof, said choices.Signal) declare.Set {
+	denied, err := s.Choices.Honour(ctx, t, said, func() bool { return s.mayChoose(x, t, proof) })
 	if err != nil {
 		s.metrics.unrecordedSignals.Inc()
 	}
@@ -69,13 +71,19 @@ func (x *exchange) signal(proof identity.Proof) choices.Signal {
 	return choices.Signal{Refuses: x.refuses, Evidence: evidenceGPC, Jurisdiction: string(x.place), Proof: proof.String()}
 }
 
-// honouring is honour for the collector, nil where there is no signal.
-func (s *server) honouring(x *exchange) func(context.Context, identity.Token, identity.Proof) declare.Set {
-	if x.refuses == 0 {
-		return nil
-	}
-	return func(ctx context.Context, t identity.Token, proof identity.Proof) declare.Set {
-		return s.honour(ctx, x, t, proof)
+// honouring is honour for the collector: of the request's signal, and of what a message
+// says that its page saw of it.
+func (s *server) honouring(x *exchange) func(context.Context, identity.Token, identity.Proof, collect.Heard) declare.Set {
+	return func(ctx context.Context, t identity.Token, proof identity.Proof, heard collect.Heard) declare.Set {
+		said := x.signal(proof)
+		if x.refuses == 0 {
+			said.Evidence = heard.Evidence
+		} else if heard.Refuses != 0 {
+			said.Evidence += "; " + heard.Evidence
+		}
+		said.Refuses |= heard.Refuses
+		said.Jurisdiction = cmp.Or(heard.Place, said.Jurisdiction)
+		return s.honour(ctx, x, t, proof, said)
 	}
 }
 

@@ -93,17 +93,44 @@ func TestNoPostbacks(t *testing.T) {
 }
 
 // Too many postbacks at once are put off with the status that makes a device send
-// again, before anything is read.
+// again.
 func TestPostbacksAreBounded(t *testing.T) {
 	apple := newApple(t)
 	h := newHouse(t, func(c *Config) { c.Attribution = apple.receiver(t.TempDir()) })
-	for range postbackBurst + 100 {
-		if a := h.do("POST", pathPostback, "{}"); a.code != 400 {
+	for i := range postbackBurst + 100 {
+		if a := h.do("POST", pathPostback, apple.postback(i, 1)); a.code != 200 {
 			a.problem(500, codeTooMany)
 			return
 		}
 	}
-	t.Error("all were read")
+	t.Error("all were kept")
+}
+
+// What Apple did not sign, and what was counted before, uses nothing of Apple's up, and
+// loses its connection where it comes too often.
+func TestPostbacksAndJunk(t *testing.T) {
+	apple := newApple(t)
+	h := newHouse(t, func(c *Config) { c.Attribution = apple.receiver(t.TempDir()) })
+	one := apple.postback(1, 1)
+	h.do("POST", pathPostback, one).status(200)
+	closed := 0
+	for i := range junkBurst + postbackBurst {
+		a := h.do("POST", pathPostback, "{}")
+		a.problem(400, codeSignature)
+		if i%2 == 0 {
+			a = h.do("POST", pathPostback, one).status(200)
+		}
+		if a.closed {
+			closed++
+		}
+	}
+	if closed == 0 {
+		t.Error("no connection was closed")
+	}
+	h.do("POST", pathPostback, apple.postback(2, 1)).status(200)
+	if got := h.metric("accord_http_postbacks_total", "result", "counted"); got != 2 {
+		t.Errorf("%v were counted", got)
+	}
 }
 
 // Several lines of Sec-GPC count as one if any is exactly 1, and the field says nothing

@@ -214,6 +214,7 @@ func TestGPC(t *testing.T) {
 		backend.choose("personalization", "given")
 		backend.is("personalization", "given by banner", true)
 	})
+	t.Run("in an event", func(t *testing.T) { signalsInEvents(t, visitor) })
 	nobody := &browserOf{t: t, base: &base, key: public, signal: "1"}
 	if why, shown := nobody.decided("en"); why != "nobody" || !strings.HasPrefix(shown, "opt_out_honored: ") {
 		t.Errorf("nobody at all: %s, %q", why, shown)
@@ -243,5 +244,43 @@ func linkedGPC(t *testing.T, visitor func() *browserOf, shop *publisher, c *cras
 	laptop.signal = "1"
 	if _, holds, reason, _ := laptop.chosen("personalization"); !holds {
 		t.Errorf("the customer's own yes in the other browser: %s", reason)
+	}
+}
+
+// signalsInEvents: what a page saw of Global Privacy Control counts as the browser's field
+// does, every other refusal names its signal, and both are shown without a new signal.
+func signalsInEvents(t *testing.T, visitor func() *browserOf) {
+	n := 0
+	track := func(b *browserOf, context map[string]any) {
+		n++
+		b.call(200, "POST", "/v1/track", map[string]any{"event": "Product Viewed", "anonymousId": b.id, "messageId": fmt.Sprint("e-", n), "properties": map[string]any{"product_id": "P-1"}, "context": context})
+	}
+	gpc := map[string]any{"consent": map[string]any{"gpp": "DBABBg~BAAAAABA.YA"}, "location": map[string]any{"country": "US", "region": "CA"}}
+	dora := visitor()
+	dora.choose("personalization", "given")
+	track(dora, gpc)
+	newest := dora.is("personalization", "given by banner, withdrawn by signal", false)
+	if newest["evidence"] != "Gpc: 1 (usca)" || newest["jurisdiction"] != "US-CA" || newest["proof"] != "visitor token" {
+		t.Errorf("recorded as %v", newest)
+	}
+	if why, shown := dora.decided("en"); why != "withdrawn" || !strings.Contains(shown, "opt_out_honored: ") {
+		t.Errorf("of GPP: %s, %q", why, shown)
+	}
+	dora.choose("personalization", "given")
+	track(dora, gpc)
+	dora.is("personalization", "given by banner, withdrawn by signal, given by banner", true)
+	if why, shown := dora.decided("en"); why != "allowed" || shown != "" {
+		t.Errorf("chosen in knowledge: %s, %q", why, shown)
+	}
+	emil := visitor()
+	emil.placed = "US-NY"
+	emil.choose("personalization", "given")
+	track(emil, map[string]any{"device": map[string]any{"trackingStatus": "denied"}})
+	newest = emil.is("personalization", "given by banner, withdrawn by event", false)
+	if newest["evidence"] != "att trackingStatus denied" || newest["jurisdiction"] != "US-NY" {
+		t.Errorf("recorded as %v", newest)
+	}
+	if why, shown := emil.decided("en"); why != "withdrawn" || !strings.Contains(shown, "opt_out_honored: ") {
+		t.Errorf("of a device: %s, %q", why, shown)
 	}
 }

@@ -154,8 +154,10 @@ func TestCounts(t *testing.T) {
 	}
 	take := func(r *Receiver, body []byte, want bool) {
 		t.Helper()
-		if first, err := r.Take(body); err != nil || first != want {
-			t.Fatalf("first is %v, want %v: %v", first, want, err)
+		p, seen, err := r.Verify(body)
+		must(t, err)
+		if first, err := r.Take(p); err != nil || first != want || seen == want {
+			t.Fatalf("first is %v and seen %v, want first to be %v: %v", first, seen, want, err)
 		}
 	}
 	r := open()
@@ -168,7 +170,7 @@ func TestCounts(t *testing.T) {
 	take(r, one, false)
 	take(r, two, true)
 	other := strings.Replace(goodPayload(3), "684939", "684940", 1)
-	if _, err := r.Take([]byte(`{"jws-string":"` + s.jws(goodHeader, other) + `"}`)); !errors.Is(err, ErrOtherApp) {
+	if _, _, err := r.Verify([]byte(`{"jws-string":"` + s.jws(goodHeader, other) + `"}`)); !errors.Is(err, ErrOtherApp) {
 		t.Errorf("another app: %v", err)
 	}
 	want := Report{Item: 684939, Network: "test.adattributionkit", Source: "12", Conversion: "download", Impression: "app-impression", Won: true, Sequence: 1, Value: 7, Interaction: "view"}
@@ -176,7 +178,9 @@ func TestCounts(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	must(t, r.Store.Close())
-	if _, err := r.Take(s.body(4)); err == nil {
+	last, _, err := r.Verify(s.body(4))
+	must(t, err)
+	if _, err := r.Take(last); err == nil {
 		t.Error("a closed store took a postback")
 	}
 }

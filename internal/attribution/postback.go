@@ -6,7 +6,8 @@
 //	config, err := attribution.ReadConfig("attribution.yaml", b)
 //	store, err := attribution.Open("attribution.log")
 //	r := &attribution.Receiver{Config: config, Store: store}
-//	first, err := r.Take(body) // on disk when it returns
+//	p, seen, err := r.Verify(body)
+//	first, err := r.Take(p) // on disk when it returns
 //	r.Counts()
 //
 // A postback counts once, by Apple's identifier, for ever. Conversion values, country

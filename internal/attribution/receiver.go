@@ -12,19 +12,23 @@ type Receiver struct {
 	Store  *Store
 }
 
-// Take verifies a postback and counts it; it is on disk when Take returns. One that
-// came before is taken again and counts no more. Errors are ErrBad, ErrOtherApp,
-// ErrFull and those of the file; after the last the device may send it again.
-func (r *Receiver) Take(body []byte) (first bool, err error) {
-	p, err := r.Config.Keys.Verify(body)
+// Verify reads a postback of Apple's about an app that is counted, and reports whether it
+// was counted before. Errors are ErrBad and ErrOtherApp. It writes nothing.
+func (r *Receiver) Verify(body []byte) (p Postback, seen bool, err error) {
+	p, err = r.Config.Keys.Verify(body)
 	if err != nil {
-		return false, err
+		return Postback{}, false, err
 	}
 	if !r.Config.Counts(p.Item) {
-		return false, ErrOtherApp
+		return Postback{}, false, ErrOtherApp
 	}
-	return r.Store.Add(p)
+	return p, r.Store.Has(p.ID), nil
 }
+
+// Take counts a verified postback; it is on disk when Take returns. One that came before
+// is taken again and counts no more. Errors are ErrFull and those of the file; after the
+// last the device may send it again.
+func (r *Receiver) Take(p Postback) (first bool, err error) { return r.Store.Add(p) }
 
 // Counts returns all that was taken.
 func (r *Receiver) Counts() []Count { return r.Store.Counts() }

@@ -102,6 +102,14 @@ func (s *Store) note(p Postback) {
 	s.counts[p.Report]++
 }
 
+// Has reports whether a postback was counted.
+func (s *Store) Has(id ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, there := s.seen[id]
+	return there
+}
+
 // Add makes a postback durable and counts it, and reports whether it is the first of
 // its identifier. After an error it does not count, and may be sent again.
 func (s *Store) Add(p Postback) (first bool, err error) {

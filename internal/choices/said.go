@@ -29,6 +29,8 @@ type marks struct {
 	// signalled are the purposes that a signal ended once, and knowing those of them to
 	// which the person said yes since.
 	signalled, knowing declare.Set
+	// honoured are the purposes whose newest choice is a refusal that a signal made.
+	honoured declare.Set
 }
 
 // note takes a choice into account. A preference that ends what is ended already
@@ -41,7 +43,10 @@ func (m *marks) note(p declare.PurposeIndex, c *consent.Choice) {
 	case !c.State.Ended() || !m.ended.Has(p):
 		m.direct = m.direct.Without(p)
 	}
-	m.ended, m.unread = m.ended.Without(p), m.unread.Without(p)
+	m.ended, m.unread, m.honoured = m.ended.Without(p), m.unread.Without(p), m.honoured.Without(p)
+	if bySignal(c) {
+		m.honoured = m.honoured.With(p)
+	}
 	if c.State.Ended() {
 		m.ended = m.ended.With(p)
 	} else if c.Method == MethodEvent && c.Notice == "" {
@@ -176,6 +181,24 @@ func (c *Choices) Direct(t identity.Token) (s declare.Set) {
 	defer c.mu.RUnlock()
 	for _, m := range group {
 		s |= c.said[m].direct
+	}
+	return s
+}
+
+// bySignal reports whether a signal made a refusal: a browser's, or one in an event. An
+// event's consent object has no evidence beside itself.
+func bySignal(c *consent.Choice) bool {
+	return c.State.Ended() && (c.Method == MethodSignal || c.Method == MethodEvent && c.Evidence != "")
+}
+
+// Honoured returns the purposes that a signal refused for a person, under any of their
+// tokens, and about which they said nothing since.
+func (c *Choices) Honoured(t identity.Token) (s declare.Set) {
+	group := c.book.Group(t)
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, m := range group {
+		s |= c.said[m].honoured
 	}
 	return s
 }

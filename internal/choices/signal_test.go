@@ -177,3 +177,40 @@ func TestKnowingNeedsTheirWord(t *testing.T) {
 		}
 	}
 }
+
+// A refusal is shown as a signal's while it is the newest word, under any token of the
+// person's and after a restart.
+func TestSignalIsShown(t *testing.T) {
+	b := newBed(t)
+	ada := b.person("ada")
+	i, _ := b.d.Purpose("stats")
+	want := declare.Set(0).With(i)
+	say := func(state consent.State, method, evidence string) declare.Set {
+		t.Helper()
+		b.now = b.now.Add(time.Hour)
+		_, err := b.Record(context.Background(), ada, []consent.Choice{{Purpose: "stats", State: state, At: b.now, Method: method, Evidence: evidence}})
+		check(t, err)
+		return b.Honoured(ada)
+	}
+	if got := say(consent.Objected, MethodEvent, ""); got != 0 {
+		t.Errorf("an event's consent object: %b", got)
+	}
+	if got := say(consent.Objected, MethodEvent, "att trackingStatus denied"); got != want {
+		t.Errorf("a signal in an event: %b", got)
+	}
+	now := b.now
+	b = b.again()
+	b.now = now
+	if got := b.Honoured(ada); got != want {
+		t.Errorf("after a restart: %b", got)
+	}
+	if got := say(consent.Given, MethodEvent, "tcf purpose 5 consent"); got != 0 {
+		t.Errorf("a yes: %b", got)
+	}
+	if b.honours(ada, b.gpc("stats")); b.Honoured(ada) != want {
+		t.Errorf("a browser's signal: %b", b.Honoured(ada))
+	}
+	if got := say(consent.Objected, "portal", "button"); got != 0 {
+		t.Errorf("the person's own word: %b", got)
+	}
+}

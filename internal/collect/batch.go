@@ -8,6 +8,7 @@ import (
 	"accord/internal/declare"
 	"accord/internal/event"
 	"accord/internal/identity"
+	"accord/internal/law"
 	"accord/internal/vault"
 )
 
@@ -103,7 +104,8 @@ type batch struct {
 	where     consent.Where
 	mayDeny   func(int) bool
 	mayChoose func(identity.Token, identity.Proof) bool
-	honour    func(context.Context, identity.Token, identity.Proof) declare.Set
+	honour    func(context.Context, identity.Token, identity.Proof, Heard) declare.Set
+	place     law.Place
 	received  int64 // Unix milliseconds
 	now       time.Time
 	allowed   declare.Set // an import's basis
@@ -138,6 +140,7 @@ type sharedContext struct {
 	sent   string
 	raw    string      // the context, JSON
 	deny   declare.Set // what a context refuses of which nothing else is taken
+	doubt  declare.Set // what it leaves in doubt
 	unread bool        // a refusal may stand where it cannot be read
 }
 

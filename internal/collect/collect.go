@@ -149,10 +149,13 @@ type Request struct {
 	// is recorded; false fails the request with ErrTooOften. Nil bounds nothing. It
 	// is called by several goroutines.
 	MayChoose func(identity.Token, identity.Proof) bool
-	// Honour returns what a signal of the request refuses for somebody who is known and
-	// proven, in the place of Where.Deny, and sees to it that it is recorded. Nil
-	// leaves Where.Deny as it is.
-	Honour func(context.Context, identity.Token, identity.Proof) declare.Set
+	// Place is where the request is from, "" where nobody knows.
+	Place law.Place
+	// Honour returns what the signals of the request and of a message refuse for
+	// somebody who is known and proven, in the place of Where.Deny and of what was
+	// heard, and sees to it that it is recorded. Nil leaves both as they are. It is
+	// asked where there is something.
+	Honour func(context.Context, identity.Token, identity.Proof, Heard) declare.Set
 	// Received is when the request came; the zero time is now.
 	Received time.Time
 	Body     []byte // JSON, not compressed; it is not kept
@@ -179,7 +182,7 @@ func (c *Collector) Collect(ctx context.Context, r Request) (Result, error) {
 	if !r.Received.IsZero() {
 		b.received = r.Received.UnixMilli()
 	}
-	b.mayDeny, b.mayChoose, b.honour = r.MayDeny, r.MayChoose, r.Honour
+	b.mayDeny, b.mayChoose, b.honour, b.place = r.MayDeny, r.MayChoose, r.Honour, r.Place
 	b.budget = c.debug.budget(r.Source, b.now)
 	if c.Observe != nil {
 		b.budget = MaxEvents

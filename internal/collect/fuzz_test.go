@@ -47,8 +47,8 @@ func FuzzParse(f *testing.F) {
 		b.judgeSignals()
 		for i := range b.messages {
 			m := &b.messages[i]
-			if gives := b.gives(m); gives&(m.prefs.deny|m.withheld) != 0 {
-				t.Errorf("%b is given and refused", gives)
+			if spoken, signalled := b.gives(m); (spoken|signalled)&(m.prefs.deny|m.withheld|m.prefs.gpc) != 0 || spoken&signalled != 0 {
+				t.Errorf("%b and %b are given and refused", spoken, signalled)
 			}
 			b.when(m)
 			if m.at <= 0 || m.at > b.received {

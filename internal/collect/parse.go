@@ -75,7 +75,8 @@ func (b *batch) readShared(raw string) {
 		b.shared.unread = true
 	case len(raw) > MaxEvent || !utf8.ValidString(raw) || b.shared.raw != "":
 		b.dropped[TooMany]++
-		b.shared.deny |= b.denials(raw)
+		deny, doubt := b.denials(raw)
+		b.shared.deny, b.shared.doubt = b.shared.deny|deny, b.shared.doubt|doubt
 	default:
 		b.shared.raw = raw
 	}
@@ -93,6 +94,7 @@ const (
 func (b *batch) shareOut() error {
 	for i := range b.messages {
 		b.messages[i].prefs.deny |= b.shared.deny
+		b.messages[i].withheld |= b.shared.doubt
 	}
 	if b.shared.raw == "" {
 		return nil
@@ -234,7 +236,8 @@ func (b *batch) head(c *cursor, m *message) {
 			m.traits = c.raw()
 		case "context":
 			if m.once(hasContext); m.ctx != "" {
-				m.prefs.deny |= b.denials(m.ctx)
+				deny, _ := b.denials(m.ctx) // and nothing of it is kept
+				m.prefs.deny |= deny
 			}
 			m.ctx = c.raw()
 		case "previousId":

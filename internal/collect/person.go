@@ -34,6 +34,9 @@ func (b *batch) people(ctx context.Context) error {
 			m.outlived()
 			continue
 		}
+		if m.prefs.allow != 0 && b.c.Keys.ErasedSince(m.lookup, m.prefs.dated) {
+			m.prefs.allow = 0 // whoever agreed was erased since
+		}
 		if !m.known && b.wanted(m) {
 			newcomers = append(newcomers, i)
 		}
@@ -137,7 +140,8 @@ func (b *batch) look(i int) (err error) {
 // theirs would count, or a value be kept without one.
 func (b *batch) wanted(m *message) bool {
 	p := b.c.plan
-	if m.prefs.deny&p.objections != 0 || b.gives(m)&p.consents != 0 {
+	spoken, signalled := b.gives(m)
+	if (m.prefs.deny|m.prefs.gpc)&p.objections != 0 || (spoken|signalled)&p.consents != 0 {
 		return true
 	}
 	if m.reason != NoReason {
@@ -152,13 +156,16 @@ func (b *batch) wanted(m *message) bool {
 	return false
 }
 
-// gives returns the purposes that a message gives. What is no event gives
-// nothing, nor does one beside which a refusal may stand that cannot be read.
-func (b *batch) gives(m *message) declare.Set {
+// gives returns the purposes that a message gives, and apart from them those that a
+// signal in it alone gives. What is no event gives nothing, nor does one beside which a
+// refusal may stand that cannot be read.
+func (b *batch) gives(m *message) (spoken, signalled declare.Set) {
 	if m.bad || b.shared.unread || b.stopped {
-		return 0
+		return 0, 0
 	}
-	return b.c.plan.gives(&m.prefs) &^ m.withheld
+	spoken, signalled = b.c.plan.gives(&m.prefs)
+	no := m.withheld | m.prefs.gpc
+	return spoken &^ no, signalled &^ no
 }
 
 // Methods of choices that come with events.
@@ -178,7 +185,19 @@ type saying struct {
 	proof   identity.Proof
 	deny    declare.Set
 	give    declare.Set
-	act     bool
+	// signalled are those of give that a signal alone gives: they are dated as its
+	// string is, and never now.
+	signalled declare.Set
+	from      *message
+	act       bool
+}
+
+// given returns when a purpose was given.
+func (s *saying) given(p declare.PurposeIndex) time.Time {
+	if s.signalled.Has(p) {
+		return time.UnixMilli(s.from.prefs.dated).UTC()
+	}
+	return s.at
 }
 
 // proven reports whether the person speaks, or the shop for them.
@@ -225,7 +244,8 @@ func (b *batch) sayings() (said []saying, err error) {
 		if m.prefs.deny == 0 && m.prefs.allow == 0 && m.prefs.yes == (preferences{}).yes {
 			continue
 		}
-		s := saying{token: m.token, at: time.UnixMilli(m.at).UTC(), proof: m.proof, deny: m.prefs.deny, give: b.gives(m), act: m.act}
+		spoken, signalled := b.gives(m)
+		s := saying{token: m.token, at: time.UnixMilli(m.at).UTC(), proof: m.proof, deny: m.prefs.deny, give: spoken | signalled, signalled: signalled, from: m, act: m.act}
 		s.choice.Method = methodEvent
 		if m.act {
 			s.choice.Method = methodAct
@@ -329,6 +349,12 @@ func (b *batch) changes(s *saying) (cs []consent.Choice) {
 		if state != consent.Unset {
 			c := s.choice
 			c.Purpose, c.State, c.Proof, c.At = b.c.Declaration.Purposes[i].ID, state, s.proof.String(), s.at
+			if state == consent.Given {
+				c.At = s.given(purpose)
+			}
+			if state != consent.Given || s.signalled.Has(purpose) {
+				b.evidence(&c, s, &b.c.Declaration.Purposes[i])
+			}
 			if !s.proven() {
 				c.At = time.UnixMilli(b.received).UTC() // whoever proves nothing sets no time
 			}
@@ -341,7 +367,7 @@ func (b *batch) changes(s *saying) (cs []consent.Choice) {
 // mayGive reports whether a proven true changes the present choice, the strictest of
 // the person's, to given.
 func (b *batch) mayGive(s *saying, purpose declare.PurposeIndex, present consent.Present) bool {
-	newer := s.at.UnixMilli() > present.At
+	newer := s.given(purpose).UnixMilli() > present.At
 	switch {
 	case present.State == consent.Unset:
 		return b.c.plan.consents.Has(purpose)
@@ -356,6 +382,6 @@ func (b *batch) mayGive(s *saying, purpose declare.PurposeIndex, present consent
 // firstRead reports whether a preference of now repeats one that came before out of a
 // queue, too old for the notice in force, so that nothing is done by it yet.
 func (b *batch) firstRead(s *saying, purpose declare.PurposeIndex, present consent.Present) bool {
-	recent := b.received-s.at.UnixMilli() < choices.ReadWithin.Milliseconds()
+	recent := b.received-s.given(purpose).UnixMilli() < choices.ReadWithin.Milliseconds()
 	return recent && present.Notice == consent.NoticeUnknown && b.c.Choices.Unread(s.token).Has(purpose)
 }

@@ -14,12 +14,18 @@ const maxCategories = 256
 type preferences struct {
 	deny declare.Set // purposes with a category that is false
 	yes  [maxCategories / 64]uint64
-	// allow are the purposes that signals give.
+	// allow are the purposes that signals give, dated when their strings were last
+	// updated, in Unix milliseconds.
 	allow declare.Set
+	dated int64
+	// gpc are the purposes that Global Privacy Control in a GPP string refuses, where
+	// the speaker is proven; else they are in deny.
+	gpc declare.Set
 	// own and shared are the signals in the message and beside all messages of the
 	// batch, nil where there are none, and in the regimes of the place that they name.
 	own, shared *signal.Signals
 	in          law.Regimes
+	place       spelled // that place, zero for none
 }
 
 func (p *preferences) merge(q *preferences) {
@@ -27,6 +33,9 @@ func (p *preferences) merge(q *preferences) {
 	p.shared = q.own
 	if p.in == 0 {
 		p.in = q.in // a message's own place goes before
+	}
+	if p.place == (spelled{}) {
+		p.place = q.place
 	}
 	for i := range p.yes {
 		p.yes[i] |= q.yes[i]
@@ -36,31 +45,30 @@ func (p *preferences) merge(q *preferences) {
 func (p *preferences) has(bit int) bool { return bit >= 0 && p.yes[bit/64]>>(bit%64)&1 == 1 }
 
 // gives returns the purposes that the preferences give: the purpose's own name
-// is true, or all of its other categories are, or a signal gives it, and nothing
-// refuses it. What needs the
-// person's signature no preference gives.
-func (p *plan) gives(q *preferences) (s declare.Set) {
+// is true, or all of its other categories are, and nothing refuses it; and apart from
+// them those that a signal alone gives. What needs the person's signature no
+// preference gives.
+func (p *plan) gives(q *preferences) (spoken, signalled declare.Set) {
 	if q.allow == 0 && q.yes == (preferences{}).yes {
-		return 0
+		return 0, 0
 	}
 	for i := range p.speaks {
 		index := declare.PurposeIndex(i)
 		if q.deny.Has(index) || p.declaration.Purposes[i].Signed || !(p.consents | p.objections).Has(index) {
 			continue
 		}
-		if q.allow.Has(index) {
-			s = s.With(index)
-			continue
-		}
 		all := len(p.speaks[i].others) > 0
 		for _, bit := range p.speaks[i].others {
 			all = all && q.has(bit)
 		}
-		if all || q.has(p.speaks[i].own) {
-			s = s.With(index)
+		switch {
+		case all || q.has(p.speaks[i].own):
+			spoken = spoken.With(index)
+		case q.allow.Has(index):
+			signalled = signalled.With(index)
 		}
 	}
-	return s
+	return spoken, signalled
 }
 
 func (p *plan) say(q *preferences, name string, yes bool) {

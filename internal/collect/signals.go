@@ -1,7 +1,10 @@
 package collect
 
 import (
+	"cmp"
 	"context"
+	"strings"
+	"time"
 
 	"accord/internal/consent"
 	"accord/internal/declare"
@@ -49,14 +52,18 @@ func (p *preferences) heard() *signal.Signals {
 
 func readGoogle(m *signal.ConsentMode, c *cursor) {
 	if c.kind() != '{' {
+		m.Damage()
 		c.skip()
 		return
 	}
 	for c.enter(); c.more('}'); {
 		key := c.key()
-		if value, ok := c.text(); ok {
-			m.Read(key, value)
+		if c.kind() == 'n' {
+			c.skip()
+			continue
 		}
+		value, _ := c.text() // "" for what is no text, and no value of any key
+		m.Read(key, value)
 	}
 }
 
@@ -114,25 +121,33 @@ func (c *Collector) readLocation(q *preferences, at *cursor) {
 			at.skip()
 		}
 	}
-	q.in |= c.regimes(country, region)
+	if place, n := spell(country, region); n > 0 {
+		q.place = place
+		q.in |= c.Law.In(law.Place(place[:n]))
+	}
 }
 
-// regimes returns those of a place, none where it is not in ISO's codes. It does not
-// allocate.
-func (c *Collector) regimes(country, region string) law.Regimes {
+// spelled is a place in ISO's codes, DE or US-CA, and zeros.
+type spelled [6]byte
+
+// text returns the place as it is written in a record.
+func (s spelled) text() string { return strings.ToUpper(strings.TrimRight(string(s[:]), "\x00")) }
+
+// spell returns a place and how many letters it has, 0 where it is not in ISO's codes.
+// It does not allocate.
+func spell(country, region string) (place spelled, n int) {
 	if !letters(country, 2, 2) {
-		return 0
+		return place, 0
 	}
-	var spelled [6]byte
-	n := copy(spelled[:], country)
+	n = copy(place[:], country)
 	if len(region) > 3 && region[2] == '-' && (region[0]|0x20) == (country[0]|0x20) && (region[1]|0x20) == (country[1]|0x20) {
 		region = region[3:]
 	}
 	if letters(region, 1, 3) {
-		spelled[n] = '-'
-		n += 1 + copy(spelled[n+1:], region)
+		place[n] = '-'
+		n += 1 + copy(place[n+1:], region)
 	}
-	return c.Law.In(law.Place(spelled[:n]))
+	return place, n
 }
 
 // letters reports whether s is a code of so many letters or digits.
@@ -148,47 +163,106 @@ func letters(s string, least, most int) bool {
 	return true
 }
 
-// judge returns the purposes that the signals of a context refuse, leave in doubt and
-// give, for a request from some regimes.
-func (c *Collector) judge(in law.Regimes, q *preferences) (deny, doubt, allow declare.Set) {
-	if c.Signals == nil || q.own == nil && q.shared == nil {
-		return 0, 0, 0
+// listen notes which purposes the signals of a message refuse, leave in doubt and give.
+func (b *batch) listen(m *message) {
+	q := &m.prefs
+	if b.c.Signals == nil || q.own == nil && q.shared == nil {
+		return
 	}
-	v := c.Signals.Judge(in|q.in, q.own, q.shared)
-	d := c.Declaration
-	return signal.Refused(d, v.Deny), signal.Refused(d, v.Doubt), signal.Given(d, v.Allow)
+	d, in := b.c.Declaration, b.where.In|q.in
+	at := time.UnixMilli(b.received)
+	for _, s := range []*signal.Signals{q.own, q.shared} {
+		if s != nil {
+			s.At = at
+		}
+	}
+	// Where somebody proven speaks, Global Privacy Control in a GPP string is heard as
+	// the browser's field is, and is no preference of the event.
+	own, shared := q.own, q.shared
+	if b.honour != nil && b.provesOne(m) && (own.Controls() || shared.Controls()) {
+		v := b.c.Signals.Judge(in, &signal.Signals{GPC: true})
+		q.gpc = signal.Refused(d, v.Deny|v.Doubt)
+		own, shared = own.WithoutGPC(), shared.WithoutGPC()
+	}
+	v := b.c.Signals.Judge(in, own, shared)
+	q.deny |= signal.Refused(d, v.Deny)
+	m.withheld |= signal.Refused(d, v.Doubt)
+	if said := signal.Dated(own, shared); !said.IsZero() {
+		q.allow, q.dated = signal.Given(d, v.Allow), said.UnixMilli()
+	}
+}
+
+// provesOne reports whether the speaker is proven to be somebody whom a message names.
+func (b *batch) provesOne(m *message) bool {
+	for _, id := range m.names() {
+		if !id.IsZero() && b.speaker.Proves(id) != identity.Unproven {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeSignals works out what the signals in the messages say.
 func (b *batch) judgeSignals() {
 	for i := range b.messages {
 		m := &b.messages[i]
-		deny, doubt, allow := b.c.judge(b.where.In, &m.prefs)
-		m.prefs.deny |= deny
-		m.withheld |= doubt
-		m.prefs.allow |= allow
-		m.refused = b.where.Deny
+		b.listen(m)
+		m.refused = b.where.Deny | m.prefs.gpc
 	}
 }
 
-// honourSignal asks what the signal of the request refuses for each person who is
-// known and proven.
+// Heard is what Global Privacy Control in the GPP strings of a message says. The zero
+// Heard is nothing.
+type Heard struct {
+	Refuses declare.Set
+	// Evidence tells where it was, and Place what the message says of the place, "" where
+	// it says nothing.
+	Evidence, Place string
+}
+
+// honourSignal asks what signals refuse for each person who is known and proven.
 func (b *batch) honourSignal(ctx context.Context) {
 	if b.honour == nil {
 		return
 	}
-	asked := make(map[identity.Token]declare.Set, 1)
+	type question struct {
+		token identity.Token
+		gpc   declare.Set
+	}
+	asked := make(map[question]declare.Set, 1)
 	for i := range b.messages {
 		m := &b.messages[i]
-		if !m.known || m.erased || m.proof == identity.Unproven {
+		if m.refused == 0 || !m.known || m.erased || m.proof == identity.Unproven {
 			continue
 		}
-		refused, done := asked[m.token]
+		q := question{m.token, m.prefs.gpc}
+		refused, done := asked[q]
 		if !done {
-			refused = b.honour(ctx, m.token, m.proof)
-			asked[m.token] = refused
+			var heard Heard
+			if q.gpc != 0 {
+				heard = Heard{q.gpc, signal.GPCEvidence(m.prefs.own, m.prefs.shared), m.prefs.place.text()}
+			}
+			refused = b.honour(ctx, m.token, m.proof, heard)
+			asked[q] = refused
 		}
 		m.refused = refused
+	}
+}
+
+// evidence completes a choice about a purpose that signals made: what they said, and of
+// somebody proven where.
+func (b *batch) evidence(c *consent.Choice, s *saying, p *declare.Purpose) {
+	q := &s.from.prefs
+	if b.c.Signals == nil || q.own == nil && q.shared == nil {
+		return
+	}
+	says := signal.No
+	if c.State == consent.Given {
+		says = signal.Yes
+	}
+	c.Evidence = b.c.Signals.Evidence(b.where.In|q.in, says, p.Uses, q.own, q.shared)
+	if c.Evidence != "" && s.proven() {
+		c.Jurisdiction = cmp.Or(q.place.text(), string(b.place))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"accord/internal/choices"
 	"accord/internal/consent"
 	"accord/internal/declare"
 	"accord/internal/identity"
@@ -15,12 +16,24 @@ import (
 	"accord/internal/signal/tcf"
 )
 
-// tcString is a TC string with these purposes, as the consent manager of the shop
-// itself writes it.
+// today is the day on which the strings of the tests were last updated.
+var today = monday.Truncate(24 * time.Hour)
+
+// tcString is a TC string with these purposes for vendors and for the shop, as the
+// consent manager of the shop itself writes it today.
 func tcString(t *testing.T, consents ...int) string {
 	t.Helper()
-	s := tcf.String{Version: 2, Created: monday, LastUpdated: monday, CmpId: 10, ConsentLanguage: "EN", VendorListVersion: 100, TcfPolicyVersion: 5,
+	return tcStringOf(t, today, true, consents...)
+}
+
+func tcStringOf(t *testing.T, updated time.Time, publisher bool, consents ...int) string {
+	t.Helper()
+	vendors := bits.IDs{}
+	s := tcf.String{DisclosedVendors: &vendors, Version: 2, Created: updated, LastUpdated: updated, CmpId: 10, ConsentLanguage: "EN", VendorListVersion: 100, TcfPolicyVersion: 5,
 		IsServiceSpecific: true, PublisherCC: "DE", PurposesConsent: bits.FieldOf(consents...)}
+	if publisher {
+		s.PublisherTC = &tcf.PublisherTC{PubPurposesConsent: s.PurposesConsent}
+	}
 	text, err := s.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -42,15 +55,23 @@ func TestSignalsInEvents(t *testing.T) {
 		{"tcf all", `{"consent":{"tcf":"` + all + `"}}`, consent.Given, consent.Given, consent.Unset, "product_id secs"},
 		{"tcf content", `{"consent":{"tcf":"` + content + `"}}`, consent.Given, consent.Refused, consent.Unset, "product_id secs"},
 		{"tcf none", `{"consent":{"tcf":"` + none + `"}}`, consent.Refused, consent.Refused, consent.Objected, ""},
+		{"tcf all to vendors", `{"consent":{"tcf":"` + tcStringOf(t, today, false, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) + `"}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"tcf too old", `{"consent":{"tcf":"` + tcStringOf(t, today.AddDate(0, -13, -1), true, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) + `"}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"tcf of tomorrow", `{"consent":{"tcf":"` + tcStringOf(t, today.AddDate(0, 0, 1), true, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) + `"}}`, consent.Unset, consent.Unset, consent.Unset, ""},
 		{"tcf damaged", `{"consent":{"tcf":"` + all[:20] + `"}}`, consent.Unset, consent.Unset, consent.Unset, ""},
 		{"tcf no text", `{"consent":{"tcf":{"purpose":1}}}`, consent.Unset, consent.Unset, consent.Unset, ""},
 		{"tcf null", `{"consent":{"tcf":null}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
 		{"tcf twice", `{"consent":{"tcf":"` + all + `","tcf":"` + all + `"}}`, consent.Unset, consent.Unset, consent.Unset, ""},
 		{"gpp usnat opted out", `{"consent":{"gpp":"DBABLA~CEAQAAAAAABA.YA"}}`, consent.Unset, consent.Unset, consent.Objected, ""},
 		{"gpp with a tcf section", `{"consent":{"gpp":"DBABMA~` + all + `"}}`, consent.Given, consent.Given, consent.Unset, "product_id secs"},
-		{"google", `{"consent":{"google":{"personalization_storage":"granted","analytics_storage":"denied"}}}`, consent.Given, consent.Unset, consent.Objected, "product_id"},
-		{"google, one use of two", `{"consent":{"google":{"analytics_storage":"granted"}}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
-		{"google, no object", `{"consent":{"google":"denied"}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"google denied", `{"consent":{"google":{"personalization_storage":"granted","analytics_storage":"denied"}}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"google granted", `{"consent":{"google":{"personalization_storage":"granted","analytics_storage":"granted","ad_storage":"granted","wait_for_update":500}}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"google, null", `{"consent":{"google":null}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"google, a null", `{"consent":{"google":{"ad_storage":null}}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
+		{"google, a word", `{"consent":{"google":"denied"}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"google, a list", `{"consent":{"google":[]}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"google, no word", `{"consent":{"google":{"ad_storage":false}}}`, consent.Unset, consent.Unset, consent.Unset, ""},
+		{"google, another word", `{"consent":{"google":{"ad_storage":"DENIED"}}}`, consent.Unset, consent.Unset, consent.Unset, ""},
 		{"att", `{"device":{"trackingStatus":"denied","id":"x"}}`, consent.Unset, consent.Unset, consent.Objected, ""},
 		{"att of RudderStack", `{"device":{"attTrackingStatus":2}}`, consent.Unset, consent.Unset, consent.Objected, ""},
 		{"att authorized", `{"device":{"trackingStatus":"authorized","adTrackingEnabled":true}}`, consent.Unset, consent.Unset, consent.Unset, "secs"},
@@ -95,7 +116,7 @@ func TestSignalsOfABatch(t *testing.T) {
 	both := tcString(t, 1, 3, 4, 5, 6, 8, 9, 10)
 	b.send("batch", `{"context":{"consent":{"tcf":"`+both+`"}},"batch":[`+
 		ev(viewed, `"userId":"a"`, `"properties":{"product_id":"P-1"}`)+","+
-		ev(viewed, `"userId":"b"`, `"properties":{"product_id":"P-1"}`, `"context":{"consent":{"google":{"personalization_storage":"denied"}}}`)+`]}`)
+		ev(viewed, `"userId":"b"`, `"properties":{"product_id":"P-1"}`, `"context":{"consent":{"gpp":"DBABMA~`+tcString(t)+`"}}`)+`]}`)
 	for user, want := range map[string]consent.State{"a": consent.Given, "b": consent.Refused} {
 		token, _ := b.find(identity.UserID, user)
 		if got := b.state(token, "personalization"); got != want {
@@ -184,7 +205,7 @@ func TestHeaderSignal(t *testing.T) {
 		t.Helper()
 		r, err := b.Collect(context.Background(), Request{Source: "web", Speaker: who, Kind: "batch", Where: consent.Where{Deny: deny}, Received: b.clock.Now(),
 			Body:   []byte(batchOf(ev(viewed, `"userId":"`+user+`"`, `"properties":{"secs":1}`), ev(viewed, `"userId":"`+user+`"`, `"properties":{"secs":2}`))),
-			Honour: func(context.Context, identity.Token, identity.Proof) declare.Set { asked++; return honour }})
+			Honour: func(context.Context, identity.Token, identity.Proof, Heard) declare.Set { asked++; return honour }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,5 +223,142 @@ func TestHeaderSignal(t *testing.T) {
 	}
 	if r := send(identity.Speaker{}, "ada", 0); r.Kept != 0 || asked != 2 {
 		t.Errorf("unproven: %+v, asked %d times", r, asked)
+	}
+}
+
+func background() context.Context { return context.Background() }
+
+// choice returns the newest choice of a person about a purpose.
+func (b *bed) choice(token identity.Token, purpose declare.PurposeID) (c consent.Choice, n int) {
+	b.t.Helper()
+	h, err := b.choices.History(context.Background(), token)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, r := range h {
+		for _, one := range r.Choices {
+			if one.Purpose == purpose {
+				c, n = one, n+1
+			}
+		}
+	}
+	return c, n
+}
+
+// What a signal chose is dated as its string, names it as evidence, and of somebody
+// proven says where.
+func TestSignalsAreRecorded(t *testing.T) {
+	b := newBed(t)
+	yes := `{"location":{"country":"de"},"consent":{"tcf":"` + tcStringOf(t, today.AddDate(0, -2, 0), true, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) + `"}}`
+	b.send("track", ev(viewed, ada, id("1"), `"context":`+yes))
+	token, _ := b.find(identity.UserID, "ada")
+	c, _ := b.choice(token, "personalization")
+	if !c.At.Equal(today.AddDate(0, -2, 0)) || c.State != consent.Given || c.Notice != "" || c.Jurisdiction != "DE" ||
+		c.Evidence != "tcf string valid, purpose 5 consent, purpose 6 consent, publisher consent 5 yes, publisher consent 6 yes (CMP 10, last updated 2026-09-23)" {
+		t.Errorf("a yes: %+v", c)
+	}
+	b.clock.pass(time.Minute)
+	b.send("track", ev(viewed, ada, id("2"), `"context":`+yes))
+	if _, n := b.choice(token, "personalization"); n != 1 {
+		t.Errorf("it was recorded %d times", n)
+	}
+	// What was withdrawn since does not come back by the same string.
+	b.send("track", ev(viewed, ada, id("3"), `"context":{"consent":{"tcf":"`+tcString(t)+`"}}`))
+	b.clock.pass(time.Minute)
+	b.send("track", ev(viewed, ada, id("4"), `"context":`+yes))
+	if s := b.state(token, "personalization"); s != consent.Withdrawn {
+		t.Errorf("it came back: %v", s)
+	}
+	for context, want := range map[string][2]string{
+		`{"location":{"country":"US","region":"us-ca"},"consent":{"gpp":"DBABBg~BAEAAABA"}}`: {"US-CA", "gpp_us SharingOptOut 1 (usca)"},
+		`{"device":{"trackingStatus":"denied"}}`:                                             {"US-NY", "att trackingStatus denied"},
+		`{"consent":{"categoryPreferences":{"stats":false}}}`:                                {"", ""},
+	} {
+		r, err := b.Collect(background(), Request{Source: "web", Speaker: server(), Kind: "track", Received: b.clock.Now(), Place: "US-NY",
+			Body: []byte(ev(viewed, `"userId":"u`+want[1]+`"`, `"context":`+context))})
+		if err != nil {
+			t.Fatal(r, err)
+		}
+		token, _ := b.find(identity.UserID, "u"+want[1])
+		if c, _ := b.choice(token, "stats"); c.State != consent.Objected || c.Method != choices.MethodEvent || c.Jurisdiction != want[0] || c.Evidence != want[1] {
+			t.Errorf("%s: %+v", context, c)
+		}
+	}
+	// Whoever proves nothing says not where.
+	b.user("bob")
+	b.sendAs(identity.Speaker{}, "track", ev(viewed, `"userId":"bob"`, `"context":{"location":{"country":"US"},"device":{"trackingStatus":"denied"}}`))
+	token, _ = b.find(identity.UserID, "bob")
+	if c, _ := b.choice(token, "stats"); c.Jurisdiction != "" || c.Evidence != "att trackingStatus denied" {
+		t.Errorf("unproven: %+v", c)
+	}
+}
+
+// A string of before an erasure is about somebody who is gone.
+func TestSignalOfSomebodyErased(t *testing.T) {
+	b := newBed(t)
+	token := b.user("ada")
+	if _, err := b.choices.Erase(context.Background(), token, "server"); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.pass(time.Hour)
+	b.send("track", ev(viewed, ada, `"properties":{"product_id":"P-1"}`, `"context":{"consent":{"tcf":"`+tcString(t, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)+`"}}`))
+	if token, known := b.find(identity.UserID, "ada"); known && b.state(token, "personalization") != consent.Unset {
+		t.Error("they agreed again without a word")
+	}
+}
+
+// Global Privacy Control in a GPP string is asked about as the browser's field is, of
+// whoever is proven; of others it is a refusal of the event.
+func TestGPCInGPP(t *testing.T) {
+	b := newBed(t)
+	i, _ := b.Declaration.Purpose("stats")
+	deny := declare.Set(0).With(i)
+	var asked []Heard
+	send := func(who identity.Speaker, honour declare.Set) Result {
+		t.Helper()
+		r, err := b.Collect(context.Background(), Request{Source: "web", Speaker: who, Kind: "track", Received: b.clock.Now(),
+			Body: []byte(ev(viewed, ada, `"properties":{"secs":1}`, `"context":{"location":{"country":"US","region":"CA"},"consent":{"gpp":"`+gpcOnly+`"}}`)),
+			Honour: func(_ context.Context, _ identity.Token, _ identity.Proof, h Heard) declare.Set {
+				asked = append(asked, h)
+				return honour
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for n := range 2 { // of somebody new, who is made for it, and of somebody known
+		if r := send(server(), deny); r.Kept != 0 || len(asked) != n+1 || asked[n] != (Heard{deny, "Gpc: 1 (usca)", "US-CA"}) {
+			t.Errorf("refused: %+v, %v", r, asked)
+		}
+	}
+	token := b.user("ada")
+	if r := send(server(), 0); r.Kept != 1 {
+		t.Errorf("chosen in knowledge: %+v", r)
+	}
+	if s := b.state(token, "stats"); s != consent.Unset {
+		t.Errorf("the event recorded %v", s)
+	}
+	if r := send(identity.Speaker{}, 0); r.Kept != 0 || len(asked) != 3 {
+		t.Errorf("unproven: %+v, %v", r, asked)
+	}
+	if c, _ := b.choice(token, "stats"); c.State != consent.Objected || c.Evidence != "gpc Sec-GPC 1 (usca)" {
+		t.Errorf("unproven: %+v", c)
+	}
+}
+
+// gpcOnly is a GPP string of California that says Global Privacy Control and no more.
+const gpcOnly = "DBABBg~BAAAAABA.YA"
+
+// What a context that is not taken leaves in doubt is not kept either.
+func TestDoubtInASecondContext(t *testing.T) {
+	b := newBed(t)
+	b.user("ada")
+	const view = `"properties":{"secs":3}`
+	for i, second := range []string{`{}`, `{"consent":{"google":{"analytics_storage":"denied"}}}`} {
+		r := b.send("batch", `{"context":{},"context":`+second+`,"batch":[`+ev(viewed, ada, id(strings.Repeat("x", i+1)), view)+`]}`)
+		if r.Kept != 1-i {
+			t.Errorf("%s: %+v", second, r)
+		}
 	}
 }

@@ -54,14 +54,14 @@ func (b *batch) preferences(q *preferences, c cursor) {
 	}
 }
 
-// denials returns what a context refuses.
-func (b *batch) denials(raw string) declare.Set {
-	var q preferences
+// denials returns what a context refuses, and what it leaves in doubt.
+func (b *batch) denials(raw string) (deny, doubt declare.Set) {
+	var m message
 	if c := (cursor{s: raw}); c.kind() == '{' {
-		b.preferences(&q, c)
+		b.preferences(&m.prefs, c)
 	}
-	deny, _, _ := b.c.judge(b.where.In, &q)
-	return q.deny | deny
+	b.listen(&m)
+	return m.prefs.deny, m.withheld
 }
 
 // read reads the value that belongs at n.

@@ -152,6 +152,7 @@ func explainCase(t *testing.T, d *declare.Declaration, table *signal.Table, head
 	for _, p := range q.Places {
 		in |= code.In(p)
 	}
+	sent.At = q.At
 	verdict := table.Judge(in, &sent)
 	q.Deny = signal.Refused(d, verdict.Deny|verdict.Doubt)
 	for _, row := range table.Fired(in, &sent) {

@@ -238,35 +238,41 @@ func (s *source) conditions(row, n *yaml.Node, r *Row) {
 	}
 }
 
-// The values that keys can have, by kind; "purpose" stands for purpose 1 to 24.
+// The values that keys can have, by kind; "purpose" stands for purpose 1 to 24, and
+// "publisher consent" likewise.
 var vocabulary = [numKinds]map[string][]string{
 	KindGPC:       {"Sec-GPC": {"1"}},
-	KindTCF:       {"purpose": {"consent", "none"}, "string": {"damaged"}},
-	KindTCFCanada: {"purpose": {"express", "implied", "none"}},
+	KindTCF:       {"purpose": {"consent", "none"}, "publisher consent": {"yes"}, "string": {"damaged", stringValid, stringFuture}},
+	KindTCFCanada: {"purpose": {"express", "implied", "none"}, "publisher consent": {"express"}, "string": {stringValid, stringFuture}},
 	KindUSP:       {"OptOutSale": {"Y", "N", "-"}},
 	KindGPP:       {"string": {"damaged"}, "section": {"unknown"}},
 	KindATT:       {"trackingStatus": attWords[1:], "adTrackingEnabled": {"false"}},
 }
 
 // usFields are the fields of the US sections that rows can ask for.
-var usFields = []string{"SaleOptOut", "SharingOptOut", "TargetedAdvertisingOptOut", "Gpc", "SensitiveDataProcessing", "KnownChildSensitiveDataConsents",
-	"SaleOptOutNotice", "SharingOptOutNotice", "TargetedAdvertisingOptOutNotice"}
+var usFields = []string{"SaleOptOut", "SharingOptOut", "TargetedAdvertisingOptOut", "SensitiveDataProcessing", "KnownChildSensitiveDataConsents", "PersonalDataConsents", "AdditionalDataProcessingConsent",
+	"ProcessingNotice", "SharingNotice", "SaleOptOutNotice", "SharingOptOutNotice", "TargetedAdvertisingOptOutNotice",
+	"SensitiveDataProcessingOptOutNotice", "SensitiveDataOptOutNotice", "SensitiveDataLimitUseNotice"}
 
 // known reports whether a signal of a kind can say a value, and notes a purpose.
 func (t *term) known(kind Kind, value string) bool {
 	switch kind {
 	case KindGoogle:
-		return slices.Contains(GoogleKeys[:], t.key) && (value == "granted" || value == "denied")
+		return slices.Contains(GoogleKeys[:], t.key) && (value == "granted" || value == "denied") || t.key == "mode" && value == "damaged"
 	case KindUS:
 		return slices.Contains(usFields, t.key) && (value == "1" || value == "2" || value == "3")
 	}
 	key := t.key
-	if number, ok := strings.CutPrefix(key, "purpose "); ok {
+	for _, word := range []string{"purpose", "publisher consent"} {
+		number, ok := strings.CutPrefix(t.key, word+" ")
+		if !ok {
+			continue
+		}
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 1 || n > 24 || number != strconv.Itoa(n) {
 			return false
 		}
-		key, t.purpose = "purpose", n
+		key, t.purpose, t.publisher = word, n, word == "publisher consent"
 	}
 	return slices.Contains(vocabulary[kind][key], value)
 }

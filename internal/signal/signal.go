@@ -20,6 +20,7 @@ package signal
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"accord/internal/signal/bits"
 	"accord/internal/signal/gpp"
@@ -43,6 +44,10 @@ func GPC(lines []string) bool {
 
 // Signals are what one message or request brings. The zero Signals are silent.
 type Signals struct {
+	// At is when they came. Without it no string is valid, so none gives anything.
+	At time.Time
+	// GPC is Global Privacy Control: the browser's field, or what a GPP string says
+	// that the page saw of it.
 	GPC        bool
 	TCF        *tcf.String
 	GPP        *gpp.String
@@ -73,9 +78,29 @@ func (s *Signals) ReadGPP(text string) {
 		return
 	}
 	s.GPP = decoded
+	for i := range decoded.Sections {
+		if set, _ := decoded.Sections[i].US.Gpc(); set {
+			s.GPC = true
+		}
+	}
 }
 
-// ConsentMode is Google's Consent Mode v2: 2 bits for each of [GoogleKeys].
+// Controls reports whether Global Privacy Control is among the signals; a nil Signals has
+// none.
+func (s *Signals) Controls() bool { return s != nil && s.GPC }
+
+// WithoutGPC returns the signals less Global Privacy Control.
+func (s *Signals) WithoutGPC() *Signals {
+	if !s.Controls() {
+		return s
+	}
+	less := *s
+	less.GPC = false
+	return &less
+}
+
+// ConsentMode is Google's Consent Mode v2: 2 bits for each of [GoogleKeys], and one that
+// something in it could not be read.
 type ConsentMode uint16
 
 // GoogleKeys are the keys of Consent Mode, in the order of its bits.
@@ -84,10 +109,15 @@ var GoogleKeys = [...]string{"ad_storage", "ad_user_data", "ad_personalization",
 const (
 	granted = 1
 	denied  = 2
+	// googleDamaged is the bit above those of the keys.
+	googleDamaged ConsentMode = 1 << (2 * len(GoogleKeys))
 )
 
-// Read notes the value of a key. What is not known, in key or value, says nothing;
-// of a key that comes twice the refusal stays.
+// Damage notes that nobody can read what there is.
+func (m *ConsentMode) Damage() { *m |= googleDamaged }
+
+// Read notes the value of a key. A key that is not known says nothing, a value that is
+// not known may have been a refusal; of a key that comes twice the refusal stays.
 func (m *ConsentMode) Read(key, value string) {
 	for i, name := range GoogleKeys {
 		if name != key {
@@ -98,6 +128,8 @@ func (m *ConsentMode) Read(key, value string) {
 			*m |= granted << (2 * i)
 		case "denied":
 			*m |= denied << (2 * i)
+		default:
+			m.Damage()
 		}
 	}
 }
@@ -175,9 +207,10 @@ func (k Kind) String() string { return kindWords[k] }
 
 // term is a condition of a row: a key has one of some values.
 type term struct {
-	key     string
-	purpose int // of TCF and TCF Canada, 0 for none
-	values  []string
+	key       string
+	purpose   int  // of TCF and TCF Canada, 0 for none
+	publisher bool // it is about the publisher's own consent
+	values    []string
 }
 
 // holds reports whether the signals meet all terms of a row, within one string or
@@ -187,37 +220,49 @@ func (s *Signals) holds(kind Kind, terms []term) bool {
 	case KindGPC:
 		return s.GPC
 	case KindTCF:
-		return s.TCFDamaged && terms[0].purpose == 0 || all(terms, s.TCF, tcfValue) || s.GPP != nil && all(terms, tcfOf(s.GPP), tcfValue)
+		return s.TCFDamaged && terms[0].values[0] == "damaged" || s.holdsTCF(s.TCF, terms) || s.GPP != nil && s.holdsTCF(tcfOf(s.GPP), terms)
 	case KindGoogle:
-		return all(terms, &s.Google, googleValue)
+		return all(terms, "", &s.Google, googleValue)
 	case KindATT:
-		return all(terms, s, attValue)
+		return all(terms, "", s, attValue)
 	case KindGPP:
-		return all(terms, s, gppValue)
+		return all(terms, "", s, gppValue)
 	}
 	if s.GPP == nil {
 		return false
 	}
 	for i := range s.GPP.Sections {
 		section := &s.GPP.Sections[i]
-		if kind == KindTCFCanada && all(terms, section.TCFCA, canadaValue) ||
-			kind == KindUS && all(terms, section.US, usValue) ||
-			kind == KindUSP && all(terms, section.USP, uspValue) {
+		if kind == KindTCFCanada && s.holdsCanada(section.TCFCA, terms) ||
+			kind == KindUS && all(terms, "", section.US, usValue) ||
+			kind == KindUSP && all(terms, "", section.USP, uspValue) {
 			return true
 		}
 	}
 	return false
 }
 
+func (s *Signals) holdsTCF(text *tcf.String, terms []term) bool {
+	return text != nil && all(terms, validTCF(text, s.At), text, tcfValue)
+}
+
+func (s *Signals) holdsCanada(text *gpp.TCFCA, terms []term) bool {
+	return text != nil && all(terms, valid(text.LastUpdated, s.At), text, canadaValue)
+}
+
 // all reports whether what has the terms' values meets all of them; nothing meets
-// none.
-func all[T any](terms []term, from *T, has func(*T, *term, string) bool) bool {
+// none. A string that has a time is as a whole what validity says, else "".
+func all[T any](terms []term, validity string, from *T, has func(*T, *term, string) bool) bool {
 	if from == nil {
 		return false
 	}
 	for i := range terms {
 		met := false
 		for _, value := range terms[i].values {
+			if validity != "" && terms[i].key == "string" {
+				met = met || value == validity
+				continue
+			}
 			met = met || has(from, &terms[i], value)
 		}
 		if !met {
@@ -234,20 +279,21 @@ func tcfOf(s *gpp.String) *tcf.String {
 	return nil
 }
 
-// tcfValue reports what a TC string says of a purpose: what it says for the vendors and,
-// where the string has it, for the publisher must both allow it. A string that is not of
-// this service gives nothing.
+// tcfValue reports what a TC string says of a purpose for the vendors, and what of the
+// publisher's own consent. It refuses where either does.
 func tcfValue(s *tcf.String, t *term, value string) bool {
 	consent, open := allowsTCF(t.purpose, s.PurposesConsent, s.PurposesLITransparency)
+	agreed, either := false, true
 	if p := s.PublisherTC; p != nil {
-		agreed, either := allowsTCF(t.purpose, p.PubPurposesConsent, p.PubPurposesLITransparency)
-		consent, open = consent && agreed, open && either
+		agreed, either = allowsTCF(t.purpose, p.PubPurposesConsent, p.PubPurposesLITransparency)
 	}
 	switch value {
 	case "consent":
-		return consent && s.IsServiceSpecific
+		return consent
+	case "yes":
+		return t.publisher && agreed
 	case "none":
-		return t.purpose != 0 && !open
+		return t.purpose != 0 && !(open && either)
 	}
 	return false
 }
@@ -260,9 +306,15 @@ func allowsTCF(purpose int, consents, interests bits.Field) (consent, open bool)
 	return consent, consent || interest
 }
 
+// canadaValue reports what a string of TCF Canada says of a purpose, and of the
+// publisher's own consent.
 func canadaValue(s *gpp.TCFCA, t *term, value string) bool {
 	express, implied := s.PurposesExpressConsent.Has(t.purpose), s.PurposesImpliedConsent.Has(t.purpose)
-	if p := s.PublisherPurposes; p != nil {
+	p := s.PublisherPurposes
+	if t.publisher {
+		return p != nil && value == "express" && p.PubPurposesExpressConsent.Has(t.purpose)
+	}
+	if p != nil {
 		publisher := p.PubPurposesExpressConsent.Has(t.purpose)
 		implied = (implied || express) && (publisher || p.PubPurposesImpliedConsent.Has(t.purpose))
 		express = express && publisher
@@ -273,7 +325,7 @@ func canadaValue(s *gpp.TCFCA, t *term, value string) bool {
 	case "implied":
 		return implied && !express
 	case "none":
-		return !express && !implied
+		return t.purpose != 0 && !express && !implied
 	}
 	return false
 }
@@ -312,7 +364,12 @@ func gppValue(s *Signals, t *term, _ string) bool {
 	return false
 }
 
-func googleValue(m *ConsentMode, t *term, value string) bool { return m.value(t.key) == value }
+func googleValue(m *ConsentMode, t *term, value string) bool {
+	if t.key == "mode" {
+		return *m&googleDamaged != 0
+	}
+	return m.value(t.key) == value
+}
 
 func attValue(s *Signals, t *term, value string) bool {
 	if t.key == "adTrackingEnabled" {

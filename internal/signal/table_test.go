@@ -57,9 +57,16 @@ type sample struct {
 	doubt   declare.Uses // there
 }
 
+// now is when the samples come, and lately when their strings were last updated.
+var (
+	now    = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	lately = time.Date(2026, 9, 21, 0, 0, 0, 0, time.UTC)
+)
+
 func tcString(consents, interests []int, change ...func(*tcf.String)) func(t testing.TB) *signal.Signals {
 	return func(t testing.TB) *signal.Signals {
-		s := &tcf.String{Version: 2, Created: time.Unix(1790000000, 0), LastUpdated: time.Unix(1790000000, 0), CmpId: 10, ConsentLanguage: "EN", VendorListVersion: 100,
+		vendors := bits.IDs{}
+		s := &tcf.String{DisclosedVendors: &vendors, Version: 2, Created: lately, LastUpdated: lately, CmpId: 10, ConsentLanguage: "EN", VendorListVersion: 100,
 			TcfPolicyVersion: 5, IsServiceSpecific: true, PublisherCC: "DE", PurposesConsent: bits.FieldOf(consents...), PurposesLITransparency: bits.FieldOf(interests...)}
 		for _, f := range change {
 			f(s)
@@ -68,7 +75,7 @@ func tcString(consents, interests []int, change ...func(*tcf.String)) func(t tes
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := &signal.Signals{}
+		out := &signal.Signals{At: now}
 		out.ReadTCF(text)
 		return out
 	}
@@ -76,7 +83,7 @@ func tcString(consents, interests []int, change ...func(*tcf.String)) func(t tes
 
 func read(gppText string) func(testing.TB) *signal.Signals {
 	return func(testing.TB) *signal.Signals {
-		s := &signal.Signals{}
+		s := &signal.Signals{At: now}
 		s.ReadGPP(gppText)
 		return s
 	}
@@ -86,7 +93,7 @@ func read(gppText string) func(testing.TB) *signal.Signals {
 // a value, a list in its second place, and all others 0.
 func section(name string, fields map[string]int) func(t testing.TB) *signal.Signals {
 	return func(t testing.TB) *signal.Signals {
-		base, err := gpp.Decode(map[string]string{"usnat": "DBABLA~CEAQAAAAAABA.YA", "usca": "DBABBg~BAQAAABA.YA"}[name])
+		base, err := gpp.Decode(map[string]string{"usnat": "DBABLA~CEAQAAAAAABA.YA", "usca": "DBABBg~BAQAAABA.YA", "ustx": "DBABEw~BAAAAAQA.QA", "usia": "DBABCw~BAAAAAQA.QA"}[name])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,6 +150,12 @@ func att(status string) func(testing.TB) *signal.Signals {
 	return func(testing.TB) *signal.Signals { return &signal.Signals{ATT: signal.ParseATT(status)} }
 }
 
+func updated(at time.Time) func(*tcf.String) {
+	return func(s *tcf.String) { s.LastUpdated = at }
+}
+
+func undisclosed(s *tcf.String) { s.DisclosedVendors = nil }
+
 func others(s *tcf.String) { s.IsServiceSpecific = false }
 
 func publisher(consents ...int) func(*tcf.String) {
@@ -158,16 +171,31 @@ var (
 var samples = []sample{
 	{name: "nothing", signals: func(testing.TB) *signal.Signals { return &signal.Signals{} }},
 	{name: "gpc", signals: func(testing.TB) *signal.Signals { return &signal.Signals{GPC: true} }, verdict: signal.Verdict{Deny: ads}},
-	{name: "tcf all", signals: tcString(everyPurpose, nil), verdict: signal.Verdict{Allow: targeted | content | measure | training}},
+	{name: "tcf all", signals: tcString(everyPurpose, nil, publisher(everyPurpose...)), verdict: signal.Verdict{Allow: targeted | content | measure | training}},
+	{name: "tcf all to vendors", signals: tcString(everyPurpose, nil)},
 	{name: "tcf none", signals: tcString(nil, nil), verdict: signal.Verdict{Deny: refusedAll}},
+	{name: "tcf none to vendors", signals: tcString(nil, nil, publisher(everyPurpose...)), verdict: signal.Verdict{Deny: refusedAll}},
 	{name: "tcf interests", signals: tcString(nil, everyPurpose), verdict: signal.Verdict{Deny: ads | content}},
-	{name: "tcf content only", signals: tcString([]int{1, 5, 6}, nil), verdict: signal.Verdict{Deny: ads | measure | training, Allow: content}},
-	{name: "tcf without storage", signals: tcString([]int{3, 4, 5, 6, 8, 9, 10}, nil), verdict: signal.Verdict{Allow: content | measure | training}},
-	{name: "tcf of another service", signals: tcString(everyPurpose, nil, others)},
+	{name: "tcf content only", signals: tcString([]int{1, 5, 6}, nil, publisher(1, 5, 6)), verdict: signal.Verdict{Deny: ads | measure | training, Allow: content}},
+	{name: "tcf without storage", signals: tcString([]int{3, 4, 5, 6, 8, 9, 10}, nil, publisher(everyPurpose...)), verdict: signal.Verdict{Allow: content | measure | training}},
+	{name: "tcf of another service", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), others)},
 	{name: "tcf, publisher refused", signals: tcString(everyPurpose, nil, publisher(1, 8, 9)), verdict: signal.Verdict{Deny: ads | content | training, Allow: measure}},
 	{name: "tcf, publisher's interest", signals: tcString(everyPurpose, nil, func(s *tcf.String) {
 		s.PublisherTC = &tcf.PublisherTC{PubPurposesConsent: bits.FieldOf(1, 3, 4, 5, 6, 10), PubPurposesLITransparency: bits.FieldOf(8, 9)}
 	}), verdict: signal.Verdict{Allow: targeted | content | training}},
+	{name: "tcf of 13 months ago", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), updated(now.AddDate(0, -13, 1))), verdict: signal.Verdict{Allow: targeted | content | measure | training}},
+	{name: "tcf too old", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), updated(now.AddDate(0, -13, -1)))},
+	{name: "tcf too old, refused", signals: tcString(nil, nil, updated(now.AddDate(0, -13, -1))), verdict: signal.Verdict{Deny: refusedAll}},
+	{name: "tcf of later today", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), updated(now.Add(time.Hour))), verdict: signal.Verdict{Allow: targeted | content | measure | training}},
+	{name: "tcf of tomorrow", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), updated(now.Add(12*time.Hour))), verdict: signal.Verdict{Doubt: refusedAll}},
+	{name: "tcf undisclosed", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), undisclosed)},
+	{name: "tcf undisclosed, of tomorrow", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), undisclosed, updated(now.AddDate(0, 0, 1))), verdict: signal.Verdict{Doubt: refusedAll}},
+	{name: "tcf undisclosed, of before", signals: tcString(everyPurpose, nil, publisher(everyPurpose...), undisclosed, updated(time.Date(2026, 2, 28, 0, 0, 0, 0, time.UTC))), verdict: signal.Verdict{Allow: targeted | content | measure | training}},
+	{name: "tcf at no time", signals: func(t testing.TB) *signal.Signals {
+		s := tcString(everyPurpose, nil, publisher(everyPurpose...))(t)
+		s.At = time.Time{}
+		return s
+	}},
 	{name: "tcf damaged", signals: func(testing.TB) *signal.Signals { s := &signal.Signals{}; s.ReadTCF("CPXx"); return s }, verdict: signal.Verdict{Doubt: refusedAll}},
 	{name: "gpp usnat opted out, gpc", signals: read("DBABLA~CEAQAAAAAABA.YA"), verdict: signal.Verdict{Deny: ads}},
 	{name: "gpp usca opted out, gpc", signals: read("DBABBg~BAQAAABA.YA"), verdict: signal.Verdict{Deny: ads}},
@@ -178,31 +206,54 @@ var samples = []sample{
 	{name: "gpp meaningless", signals: section("usnat", map[string]int{"SaleOptOut": 3}), verdict: signal.Verdict{Doubt: sale}},
 	{name: "gpp sensitive", signals: section("usca", map[string]int{"SensitiveDataProcessing": 1}), verdict: signal.Verdict{Deny: special}},
 	{name: "gpp child", signals: section("usnat", map[string]int{"KnownChildSensitiveDataConsents": 1}), verdict: signal.Verdict{Deny: ads | special}},
+	{name: "gpp child, meaningless", signals: section("usca", map[string]int{"KnownChildSensitiveDataConsents": 3}), verdict: signal.Verdict{Doubt: ads | special}},
+	{name: "gpp no consent to more", signals: section("usca", map[string]int{"PersonalDataConsents": 1}), verdict: signal.Verdict{Doubt: refusedAll | special}},
+	{name: "gpp consent to more", signals: section("usca", map[string]int{"PersonalDataConsents": 2})},
+	{name: "gpp no notice of sharing", signals: section("usnat", map[string]int{"SharingNotice": 2}), where: us, doubt: ads},
+	{name: "gpp notice of sharing", signals: section("usnat", map[string]int{"SharingNotice": 1})},
+	{name: "gpp no notice of sensitive data", signals: section("usnat", map[string]int{"SensitiveDataProcessingOptOutNotice": 3}), where: us, doubt: special},
+	{name: "gpp no notice of the limit", signals: section("usca", map[string]int{"SensitiveDataLimitUseNotice": 2}), where: us, doubt: special},
+	{name: "gpp iowa, no notice of sensitive data", signals: section("usia", map[string]int{"SensitiveDataOptOutNotice": 2}), where: us, doubt: special},
+	{name: "gpp texas, no notice", signals: section("ustx", map[string]int{"ProcessingNotice": 2}), where: us, doubt: refusedAll | special},
+	{name: "gpp texas, no consent to more", signals: section("ustx", map[string]int{"AdditionalDataProcessingConsent": 1}), verdict: signal.Verdict{Doubt: refusedAll | special}},
 	{name: "gpp no notice", signals: section("usnat", map[string]int{"SharingOptOutNotice": 2}), where: us, doubt: ads},
 	{name: "gpp damaged", signals: read("DBABLA~CEAQ"), verdict: signal.Verdict{Doubt: refusedAll | special}},
 	{name: "usp", signals: read("DBABTA~1YYN"), verdict: signal.Verdict{Deny: ads}},
 	{name: "usp silent", signals: read("DBABTA~1YNN")},
-	{name: "google all granted", signals: google("ad_storage", "granted", "ad_user_data", "granted", "ad_personalization", "granted", "analytics_storage", "granted", "personalization_storage", "granted", "functionality_storage", "granted", "security_storage", "granted"),
-		verdict: signal.Verdict{Allow: targeted | measure | content}},
-	{name: "google one of three", signals: google("ad_storage", "granted")},
-	{name: "google denied", signals: google("ad_storage", "denied", "analytics_storage", "denied", "personalization_storage", "denied", "security_storage", "denied"), verdict: signal.Verdict{Deny: targeted | measure | content}},
-	{name: "google user data", signals: google("ad_user_data", "denied"), verdict: signal.Verdict{Deny: ads}},
-	{name: "google twice", signals: google("analytics_storage", "denied", "analytics_storage", "granted"), verdict: signal.Verdict{Deny: measure}},
-	{name: "google unknown", signals: google("analytics_storage", "GRANTED", "else", "denied")},
+	{name: "google all granted", signals: google("ad_storage", "granted", "ad_user_data", "granted", "ad_personalization", "granted", "analytics_storage", "granted", "personalization_storage", "granted", "functionality_storage", "granted", "security_storage", "granted")},
+	{name: "google denied", signals: google("ad_storage", "denied", "analytics_storage", "denied", "personalization_storage", "denied", "security_storage", "denied"), verdict: signal.Verdict{Doubt: targeted | measure | content}},
+	{name: "google user data", signals: google("ad_user_data", "denied"), verdict: signal.Verdict{Doubt: ads}},
+	{name: "google twice", signals: google("analytics_storage", "denied", "analytics_storage", "granted"), verdict: signal.Verdict{Doubt: measure}},
+	{name: "google unknown key", signals: google("wait_for_update", "500", "else", "denied")},
+	{name: "google unknown value", signals: google("analytics_storage", "DENIED"), verdict: signal.Verdict{Doubt: measure | content | ads}},
 	{name: "att denied", signals: att("denied"), verdict: signal.Verdict{Deny: ads}},
 	{name: "att restricted", signals: att("1"), verdict: signal.Verdict{Deny: ads}},
 	{name: "att authorized", signals: att("authorized")},
 	{name: "att not asked", signals: att("notDetermined")},
 	{name: "limited ads", signals: func(testing.TB) *signal.Signals { return &signal.Signals{LimitAds: true} }, verdict: signal.Verdict{Deny: ads}},
 	{name: "limited ads, not asked", signals: func(testing.TB) *signal.Signals { return &signal.Signals{LimitAds: true, ATT: signal.NotDetermined} }},
-	{name: "canada express", signals: canada(everyPurpose, nil), verdict: signal.Verdict{Allow: targeted | content}},
+	{name: "canada express", signals: canada(everyPurpose, nil, caPublisher(everyPurpose...)), verdict: signal.Verdict{Allow: targeted | content}},
+	{name: "canada express to vendors", signals: canada(everyPurpose, nil)},
+	{name: "canada, publisher content only", signals: canada(everyPurpose, nil, caPublisher(5, 6)), verdict: signal.Verdict{Deny: ads, Allow: content}},
+	{name: "canada too old", signals: canada(everyPurpose, nil, caPublisher(everyPurpose...), func(s *gpp.TCFCA) { s.LastUpdated = now.AddDate(0, -13, -1) })},
+	{name: "canada of tomorrow", signals: canada(everyPurpose, nil, caPublisher(everyPurpose...), func(s *gpp.TCFCA) { s.LastUpdated = now.AddDate(0, 0, 1) }), verdict: signal.Verdict{Doubt: ads | content}},
 	{name: "canada implied", signals: canada(nil, everyPurpose), where: []string{"ca-qc"}, doubt: ads | content},
 	{name: "canada none", signals: canada(nil, nil), verdict: signal.Verdict{Deny: ads | content}},
 }
 
-func canada(express, implied []int) func(t testing.TB) *signal.Signals {
+func canada(express, implied []int, change ...func(*gpp.TCFCA)) func(t testing.TB) *signal.Signals {
 	return func(testing.TB) *signal.Signals {
-		return &signal.Signals{GPP: &gpp.String{Sections: []gpp.Section{{ID: 5, TCFCA: &gpp.TCFCA{PurposesExpressConsent: bits.FieldOf(express...), PurposesImpliedConsent: bits.FieldOf(implied...)}}}}}
+		s := &gpp.TCFCA{LastUpdated: lately, PurposesExpressConsent: bits.FieldOf(express...), PurposesImpliedConsent: bits.FieldOf(implied...)}
+		for _, f := range change {
+			f(s)
+		}
+		return &signal.Signals{At: now, GPP: &gpp.String{Sections: []gpp.Section{{ID: 5, TCFCA: s}}}}
+	}
+}
+
+func caPublisher(express ...int) func(*gpp.TCFCA) {
+	return func(s *gpp.TCFCA) {
+		s.PublisherPurposes = &gpp.PublisherPurposes{PubPurposesExpressConsent: bits.FieldOf(express...)}
 	}
 }
 
@@ -374,6 +425,55 @@ func TestShown(t *testing.T) {
 	for _, c := range []struct{ asked, begins string }{{"", "We honour"}, {"en-GB", "We honour"}, {"RU", "Мы"}, {"ru-RU", "Мы"}, {"rus", "We"}, {"de", "We"}} {
 		if got := table.Shown(c.asked); !strings.HasPrefix(got, c.begins) {
 			t.Errorf("%q: %s", c.asked, got)
+		}
+	}
+}
+
+// TestEvidence tells what was sent, of the rows about the uses that are asked for.
+func TestEvidence(t *testing.T) {
+	table := embedded(t)
+	for _, c := range []struct {
+		signals func(testing.TB) *signal.Signals
+		says    signal.Says
+		uses    declare.Uses
+		want    string
+	}{
+		{tcString(nil, nil), signal.No, targeted, "tcf purpose 3 none, purpose 4 none (CMP 10, last updated 2026-09-21)"},
+		{tcString(everyPurpose, nil, publisher(everyPurpose...)), signal.Yes, training, "tcf string valid, purpose 10 consent, publisher consent 10 yes (CMP 10, last updated 2026-09-21)"},
+		{read("DBABLA~CEAQAAAAAABA.YA"), signal.No, sale, "gpc Sec-GPC 1 (usnat); gpp_us SaleOptOut 1 (usnat)"},
+		{read("DBABTA~1YYN"), signal.No, sale, "gpp_usp OptOutSale Y (uspv1)"},
+		{att("restricted"), signal.No, targeted, "att trackingStatus restricted"},
+		{att("restricted"), signal.No, content, ""},
+		{att("restricted"), signal.Yes, targeted, ""},
+		{canada(nil, nil), signal.No, content, "tcf_ca purpose 5 none, purpose 6 none (CMP 0, last updated 2026-09-21)"},
+	} {
+		if got := table.Evidence(0, c.says, c.uses, nil, c.signals(t)); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	many := make([]*signal.Signals, 100)
+	for i := range many {
+		many[i] = att("denied")(t)
+	}
+	if got := table.Evidence(0, signal.No, targeted, many...); len(got) > 1<<10 || len(got) < 1000 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// TestDated is the day of the oldest string.
+func TestDated(t *testing.T) {
+	old := tcString(nil, nil, updated(lately.AddDate(0, -1, 0).Add(time.Hour)))(t)
+	for name, c := range map[string]struct {
+		all  []*signal.Signals
+		want time.Time
+	}{
+		"none":   {[]*signal.Signals{nil, att("denied")(t)}, time.Time{}},
+		"one":    {[]*signal.Signals{tcString(nil, nil)(t)}, lately},
+		"two":    {[]*signal.Signals{tcString(nil, nil)(t), old}, lately.AddDate(0, -1, 0)},
+		"canada": {[]*signal.Signals{canada(nil, nil)(t)}, lately},
+	} {
+		if got := signal.Dated(c.all...); !got.Equal(c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }

@@ -61,6 +61,9 @@ type Subject struct {
 	Source string
 	// Where is what the request tells the gate.
 	Where consent.Where
+	// Signalled are the purposes that a signal refused before, and about which the
+	// person said nothing since.
+	Signalled declare.Set
 }
 
 // Activity is what happened, without values, for whoever watches.
@@ -310,7 +313,7 @@ func (t *try) shown(grant consent.Grant) []declare.Obligation {
 	r := t.runner
 	out := r.Declaration.Obligations(&r.Declaration.Purposes[t.purpose], t.ask.Language)
 	more := grant.Shows(t.ask.Language)
-	if t.who.Where.Deny.Has(t.purpose) {
+	if (t.who.Where.Deny | t.who.Signalled).Has(t.purpose) {
 		more = append(more, t.honoured()...)
 	}
 	if len(more) == 0 {
