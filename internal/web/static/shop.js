@@ -79,7 +79,8 @@
   });
 
   show(signedIn?.name || "");
-  await accord.init({ url: location.origin, key, language, shopToken: signedIn?.token });
+  // The simulated shop sells in Britain; where nobody said so, the strictest law of all would count.
+  await accord.init({ url: location.origin, key, language, shopToken: signedIn?.token, jurisdiction: "GB" });
   if (product) {
     await accord.track("Product Viewed", { product_id: product });
     // What was just seen counts a moment after it was taken.
