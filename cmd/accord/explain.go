@@ -1,10 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"net/url"
-	"regexp"
-	"strings"
 	"time"
 
 	"accord/internal/app"
@@ -27,16 +24,11 @@ type explainCommand struct {
 // given.
 type origin string
 
-var originForm = regexp.MustCompile(`^[A-Z]{2}(-[A-Z0-9]{1,3})?$`)
-
 // UnmarshalText reads a place; small letters are raised.
 func (o *origin) UnmarshalText(text []byte) error {
-	place := strings.ToUpper(string(text))
-	if !originForm.MatchString(place) {
-		return fmt.Errorf("%q is no place: write a country as ISO 3166 spells it, such as DE, or a part of one, such as US-CA", text)
-	}
+	place, err := app.Place(string(text))
 	*o = origin(place)
-	return nil
+	return err
 }
 
 // Help shows examples.

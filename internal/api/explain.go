@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -85,7 +84,7 @@ func (s *server) hear(in *explainInput, asked *consent.Asked) {
 		if row.Uses&s.Declaration.Purposes[asked.Purpose].Uses == 0 {
 			continue
 		}
-		step := consent.Step{Rule: "signal", Effect: consent.Tells, Says: fmt.Sprintf("%s: %s says %s", row.Uses, row.Kind, row.Says), Source: fmt.Sprintf("%s (table.yaml:%d)", row.Source, row.Line)}
+		step := consent.Step{Rule: "signal", Effect: consent.Tells, Says: row.Text(), Source: row.Cited()}
 		switch refused := signal.Refused(s.Declaration, row.Uses); {
 		case row.Says == signal.Yes || !refused.Has(asked.Purpose):
 		case row.Kind == signal.KindGPC && knowing.Has(asked.Purpose):

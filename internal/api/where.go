@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"accord/internal/auth"
@@ -21,9 +20,6 @@ type Places interface {
 // Segment's clients send says it in context.location.
 const headerJurisdiction = "Accord-Jurisdiction"
 
-// jurisdiction is how a place is spelt in a record.
-var jurisdiction = regexp.MustCompile(`^[A-Z]{2}(-[A-Z0-9]{1,3})?$`)
-
 // locate notes where a request is from, for the law: as it says itself, and of a
 // page or an app by its address, which is dropped here. Where several tell, all count
 // for the request; what is recorded with a choice is where the address is.
@@ -36,7 +32,7 @@ func (x *exchange) locate(r *http.Request) {
 	for _, place := range said {
 		x.in |= s.Law.In(law.Place(place))
 	}
-	if len(said) == 1 && jurisdiction.MatchString(said[0]) {
+	if len(said) == 1 && law.Place(said[0]).Valid() {
 		x.place = law.Place(said[0])
 	}
 	// A secret key speaks from the shop's own server, whose address says nothing of

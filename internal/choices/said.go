@@ -175,12 +175,18 @@ func (c *Choices) forgetHeard() {
 // Direct returns the purposes that a person decided about, under any of their
 // tokens, otherwise than by an event's consent object (MethodEvent). A preference
 // that an event reports must not overrule those.
-func (c *Choices) Direct(t identity.Token) (s declare.Set) {
+func (c *Choices) Direct(t identity.Token) declare.Set {
+	return c.ofAny(t, func(m *marks) declare.Set { return m.direct })
+}
+
+// ofAny returns the purposes that are marked under any of a person's tokens.
+func (c *Choices) ofAny(t identity.Token, marked func(*marks) declare.Set) (s declare.Set) {
 	group := c.book.Group(t)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, m := range group {
-		s |= c.said[m].direct
+		one := c.said[m].marks
+		s |= marked(&one)
 	}
 	return s
 }
@@ -193,14 +199,8 @@ func bySignal(c *consent.Choice) bool {
 
 // Honoured returns the purposes that a signal refused for a person, under any of their
 // tokens, and about which they said nothing since.
-func (c *Choices) Honoured(t identity.Token) (s declare.Set) {
-	group := c.book.Group(t)
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for _, m := range group {
-		s |= c.said[m].honoured
-	}
-	return s
+func (c *Choices) Honoured(t identity.Token) declare.Set {
+	return c.ofAny(t, func(m *marks) declare.Set { return m.honoured })
 }
 
 // Unread returns the purposes to which a person said yes by an event's consent object

@@ -49,9 +49,12 @@ func (c *Choices) Honour(ctx context.Context, t identity.Token, s Signal, may fu
 	}
 	var cs []consent.Choice
 	for i := range c.declaration.Purposes {
+		if !fresh.Has(declare.PurposeIndex(i)) {
+			continue
+		}
 		p := &c.declaration.Purposes[i]
 		state := consent.End(p.Basis, c.stated(t, declare.PurposeIndex(i)))
-		if !fresh.Has(declare.PurposeIndex(i)) || state == consent.Unset {
+		if state == consent.Unset {
 			continue
 		}
 		cs = append(cs, consent.Choice{Purpose: p.ID, State: state, At: s.At.UTC().Truncate(time.Millisecond), Method: MethodSignal,
@@ -75,12 +78,9 @@ func (c *Choices) stated(t identity.Token, purpose declare.PurposeIndex) consent
 // signalled returns which of some purposes a signal refuses for a person, and which of
 // them are still to be recorded.
 func (c *Choices) signalled(t identity.Token, refused declare.Set) (denied, fresh declare.Set) {
-	group := c.book.Group(t)
+	refused &^= c.Knowing(t)
 	c.mu.RLock()
 	recorded := c.said[t].signalled
-	for _, m := range group {
-		refused &^= c.said[m].knowing
-	}
 	c.mu.RUnlock()
 	for i := range c.declaration.Purposes {
 		p := declare.PurposeIndex(i)
@@ -93,17 +93,13 @@ func (c *Choices) signalled(t identity.Token, refused declare.Set) (denied, fres
 
 // Knowing returns the purposes that a person gave directly, under any of their tokens,
 // after a signal had refused them.
-func (c *Choices) Knowing(t identity.Token) (s declare.Set) {
-	group := c.book.Group(t)
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for _, m := range group {
-		s |= c.said[m].knowing
-	}
-	return s
+func (c *Choices) Knowing(t identity.Token) declare.Set {
+	return c.ofAny(t, func(m *marks) declare.Set { return m.knowing })
 }
 
-// signal takes a choice into account for what a signal may refuse.
+// signal takes a choice into account for what a signal may refuse. A shop's own word
+// that the person said yes needs what shows it: a flag that is only sent again each
+// night is none.
 func (m *marks) signal(p declare.PurposeIndex, c *consent.Choice) {
 	switch {
 	case c.State.Ended():
@@ -115,9 +111,6 @@ func (m *marks) signal(p declare.PurposeIndex, c *consent.Choice) {
 		m.knowing = m.knowing.With(p)
 	}
 }
-
-// A shop's own word that the person said yes needs what shows it: a flag that is only
-// sent again each night is none.
 
 // direct reports whether a choice is the person's own word to this server.
 func direct(c *consent.Choice) bool {

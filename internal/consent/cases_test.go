@@ -2,7 +2,6 @@ package consent_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,11 +158,10 @@ func explainCase(t *testing.T, d *declare.Declaration, table *signal.Table, head
 		if row.Uses&d.Purposes[q.Purpose].Uses == 0 {
 			continue
 		}
-		step := consent.Step{Rule: "signal", Effect: consent.Tells, Source: fmt.Sprintf("%s (table.yaml:%d)", row.Source, row.Line)}
+		step := consent.Step{Rule: "signal", Says: row.Text(), Effect: consent.Tells, Source: row.Cited()}
 		if row.Says != signal.Yes && q.Deny.Has(q.Purpose) {
 			step.Effect = consent.Denies
 		}
-		step.Says = fmt.Sprintf("%s: %s says %s", row.Uses, row.Kind, row.Says)
 		q.Signals = append(q.Signals, step)
 	}
 	return consent.Explain(d, read{d}, code, q)

@@ -70,7 +70,7 @@ type limit struct{ consent, guardian, never law.Regimes }
 // a question is answered by a few sets.
 func newLawful(d *declare.Declaration, code *law.Code, table *law.Table) *lawful {
 	l := &lawful{table: table, all: code.All(), from: millis(table.From), until: math.MaxInt64, purposes: make([]lawfulPurpose, len(d.Purposes))}
-	l.shows = shows(d, code, table)
+	l.shows = shows(d, table)
 	if !table.Until.IsZero() {
 		l.until = millis(table.Until)
 	}
@@ -90,15 +90,20 @@ func newLawful(d *declare.Declaration, code *law.Code, table *law.Table) *lawful
 				bands[b].never |= below(of.Barred, age)
 			}
 		}
-		l.purposes[i] = lawfulPurpose{of.Objection, bounded(table, code, d.Purposes[i].Uses), d.Purposes[i].Uses, bands}
+		l.purposes[i] = lawfulPurpose{of.Objection, bounded(table, d.Purposes[i].Uses), d.Purposes[i].Uses, bands}
 	}
 	return l
 }
 
 // bounded returns the regimes with a longest retention for some uses.
-func bounded(table *law.Table, code *law.Code, uses declare.Uses) (in law.Regimes) {
-	for i := range code.Regimes() {
-		if one := law.Regimes(1) << i; !table.Retention(uses, one).IsZero() {
+func bounded(table *law.Table, uses declare.Uses) law.Regimes {
+	return regimesWhere(table.All(), func(one law.Regimes) bool { return !table.Retention(uses, one).IsZero() })
+}
+
+// regimesWhere returns those of some regimes of which something holds.
+func regimesWhere(all law.Regimes, holds func(one law.Regimes) bool) (in law.Regimes) {
+	for rest := all; rest != 0; rest &= rest - 1 {
+		if one := rest & -rest; holds(one) {
 			in |= one
 		}
 	}

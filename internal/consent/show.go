@@ -95,14 +95,12 @@ func (g *Gate) Honoured(t identity.Token, purpose declare.PurposeIndex, where Wh
 }
 
 // shows returns for each purpose the regimes that want a text shown with it.
-func shows(d *declare.Declaration, code *law.Code, table *law.Table) []law.Regimes {
+func shows(d *declare.Declaration, table *law.Table) []law.Regimes {
 	out := make([]law.Regimes, len(d.Purposes))
 	for i := range d.Purposes {
-		for bit := law.Regimes(1); bit != 0 && bit <= code.All(); bit <<= 1 {
-			if slices.ContainsFunc(table.Shows(d.Purposes[i].Uses, bit), func(o declare.Obligation) bool { return o.Code != ShowHonoured }) {
-				out[i] |= bit
-			}
-		}
+		out[i] = regimesWhere(table.All(), func(one law.Regimes) bool {
+			return slices.ContainsFunc(table.Shows(d.Purposes[i].Uses, one), func(o declare.Obligation) bool { return o.Code != ShowHonoured })
+		})
 	}
 	return out
 }

@@ -42,6 +42,10 @@ const (
 // a part of one (US-CA). "" is unknown.
 type Place string
 
+// Valid reports whether a place has the form of ISO 3166, in capital letters. It knows
+// the form, not the list.
+func (p Place) Valid() bool { return isPlace([]byte(p)) }
+
 // Regimes is a set of regimes of one Code, a bit each.
 type Regimes uint64
 

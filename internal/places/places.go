@@ -17,7 +17,6 @@ package places
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/oschwald/maxminddb-golang/v2"
 
@@ -80,16 +79,11 @@ func placeOf(r maxminddb.Result) (law.Place, error) {
 	if err := r.DecodePath(&country, "country", "iso_code"); err != nil {
 		return "", err
 	}
-	if !isCode(country, 2, 2) {
+	if err := r.DecodePath(&part, "subdivisions", 0, "iso_code"); err == nil && law.Place(country+"-"+part).Valid() {
+		return law.Place(country + "-" + part), nil
+	}
+	if !law.Place(country).Valid() || len(country) != 2 {
 		return "", nil
 	}
-	if err := r.DecodePath(&part, "subdivisions", 0, "iso_code"); err != nil || !isCode(part, 1, 3) {
-		return law.Place(country), nil
-	}
-	return law.Place(country + "-" + part), nil
-}
-
-// isCode reports whether s is capital letters and digits, as ISO 3166 has them.
-func isCode(s string, least, most int) bool {
-	return len(s) >= least && len(s) <= most && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+	return law.Place(country), nil
 }

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"fmt"
 	"math/bits"
 	"time"
 
@@ -36,6 +37,12 @@ type Row struct {
 	terms []term
 	in    law.Regimes // all of them, for everywhere
 }
+
+// Text returns what the row says, in words.
+func (r *Row) Text() string { return fmt.Sprintf("%s: %s says %s", r.Uses, r.Kind, r.Says) }
+
+// Cited returns the row's source and its line.
+func (r *Row) Cited() string { return fmt.Sprintf("%s (table.yaml:%d)", r.Source, r.Line) }
 
 // Table is which signal says what. It does not change.
 type Table struct {

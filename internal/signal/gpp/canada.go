@@ -46,11 +46,10 @@ type PublisherPurposes struct {
 // The types of the segments after the core, the widths of the bit fields, and the
 // most restrictions: 64 purposes × 4 types.
 const (
-	caDisclosed     = 1
-	caPublisher     = 3
-	caFeatures      = 12
-	caPurposes      = 24
-	maxRestrictions = 64 * 4
+	caDisclosed = 1
+	caPublisher = 3
+	caFeatures  = 12
+	caPurposes  = 24
 )
 
 // decodeCanada reads the section. The reference encoder wrote Range(Int) until
@@ -93,17 +92,7 @@ func (s *TCFCA) core(r *bits.Reader, vendors, restricted func(*bits.Reader) bits
 	s.PurposesImpliedConsent = r.Field(caPurposes)
 	s.VendorExpressConsent = vendors(r)
 	s.VendorImpliedConsent = vendors(r)
-	n := r.Int(12)
-	if n > maxRestrictions {
-		r.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", n, maxRestrictions)
-	}
-	if n > 0 && r.Err() == nil {
-		s.PubRestrictions = make([]tcf.PubRestriction, 0, n)
-	}
-	for i := 0; i < n && r.Err() == nil; i++ {
-		s.PubRestrictions = append(s.PubRestrictions,
-			tcf.PubRestriction{PurposeId: r.Int(6), RestrictionType: r.Int(2), VendorIds: restricted(r)})
-	}
+	s.PubRestrictions = tcf.ReadRestrictions(r, restricted)
 	return r.Close()
 }
 
@@ -176,15 +165,7 @@ func (s *TCFCA) write() *bits.Writer {
 	s.fixed(w)
 	w.OptimizedFibonacci(s.VendorExpressConsent)
 	w.OptimizedFibonacci(s.VendorImpliedConsent)
-	if len(s.PubRestrictions) > maxRestrictions {
-		w.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", len(s.PubRestrictions), maxRestrictions)
-	}
-	w.Int("NumPubRestrictions", len(s.PubRestrictions), 12)
-	for _, p := range s.PubRestrictions {
-		w.Int("PurposeId", p.PurposeId, 6)
-		w.Int("RestrictionType", p.RestrictionType, 2)
-		w.OptimizedFibonacci(p.VendorIds)
-	}
+	tcf.WriteRestrictions(w, s.PubRestrictions, (*bits.Writer).OptimizedFibonacci)
 	return w
 }
 

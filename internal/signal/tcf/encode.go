@@ -61,16 +61,21 @@ func (s *String) writeCore(choose bits.Choice) *bits.Writer {
 	s.fixed(w)
 	w.Optimized(s.VendorConsent, choose)
 	w.Optimized(s.VendorLegitimateInterest, choose)
-	if len(s.PubRestrictions) > maxRestrictions {
-		w.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", len(s.PubRestrictions), maxRestrictions)
+	WriteRestrictions(w, s.PubRestrictions, (*bits.Writer).IDRanges)
+	return w
+}
+
+// WriteRestrictions writes what [ReadRestrictions] reads.
+func WriteRestrictions(w *bits.Writer, all []PubRestriction, vendors func(*bits.Writer, bits.IDs)) {
+	if len(all) > maxRestrictions {
+		w.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", len(all), maxRestrictions)
 	}
-	w.Int("NumPubRestrictions", len(s.PubRestrictions), 12)
-	for _, p := range s.PubRestrictions {
+	w.Int("NumPubRestrictions", len(all), 12)
+	for _, p := range all {
 		w.Int("PurposeId", p.PurposeId, 6)
 		w.Int("RestrictionType", p.RestrictionType, 2)
-		w.IDRanges(p.VendorIds)
+		vendors(w, p.VendorIds)
 	}
-	return w
 }
 
 // fixed writes the core's fields of fixed length, which come first.

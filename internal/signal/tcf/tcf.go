@@ -157,11 +157,13 @@ func (s *String) core(r *bits.Reader) error {
 	s.PublisherCC = r.Letters(2)
 	s.VendorConsent = r.Optimized()
 	s.VendorLegitimateInterest = r.Optimized()
-	s.PubRestrictions = restrictions(r)
+	s.PubRestrictions = ReadRestrictions(r, (*bits.Reader).IDRanges)
 	return r.Close()
 }
 
-func restrictions(r *bits.Reader) []PubRestriction {
+// ReadRestrictions reads publisher restrictions, of which each has its vendors in the
+// form that vendors reads: TCF Canada has another one.
+func ReadRestrictions(r *bits.Reader, vendors func(*bits.Reader) bits.IDs) []PubRestriction {
 	n := r.Int(12)
 	if n > maxRestrictions {
 		r.Fail("there are %d publisher restrictions: 64 purposes and 4 types make %d", n, maxRestrictions)
@@ -172,7 +174,7 @@ func restrictions(r *bits.Reader) []PubRestriction {
 	}
 	all := make([]PubRestriction, 0, n)
 	for range n {
-		all = append(all, PubRestriction{PurposeId: r.Int(6), RestrictionType: r.Int(2), VendorIds: r.IDRanges()})
+		all = append(all, PubRestriction{PurposeId: r.Int(6), RestrictionType: r.Int(2), VendorIds: vendors(r)})
 		if r.Err() != nil {
 			return nil
 		}
