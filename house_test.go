@@ -86,6 +86,7 @@ var allowed = map[string][]string{
 	"github.com/alecthomas/kong":              {"cmd/accord"},
 	"github.com/vbauerster/mpb/v8":            {"internal/app", "cmd/accord"},
 	"github.com/oschwald/maxminddb-golang/v2": {"internal/places"},
+	"github.com/google/go-cmp":                {"internal/signal/reference"},
 	"golang.org/x/sync":                       {"*"},
 	"golang.org/x/sys":                        {"internal/eventlog", "internal/app"},
 }
