@@ -183,3 +183,17 @@ func prefers(scheme string) chromedp.Action[chromedp.Void] {
 		return err
 	})
 }
+
+// publish keeps the fake shop busy.
+func publish(ctx context.Context, feed *Feed) {
+	tick := time.NewTicker(60 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			feed.Publish(activity(n))
+		}
+	}
+}
